@@ -1,0 +1,27 @@
+package dev.virtiolab.firmware.uefi;
+
+/** EDKII_IOMMU_PROTOCOL: edk2, MdeModulePkg/Include/Protocol/IoMmu.h. */
+public interface IoMmu {
+  Protocol<IoMmu> PROTOCOL =
+      Protocol.of("4e939de9-d948-4b0f-88ed-e6e1ce517c1e", "IoMmu", IoMmu.class);
+
+  long ACCESS_READ = 1;
+  long ACCESS_WRITE = 2;
+
+  /** What {@code controller} may do with the mapping; 0 takes it all away. */
+  EfiStatus setAttribute(Handle controller, DmaMapping mapping, long access);
+
+  EfiStatus map(
+      DmaOperation operation,
+      long hostAddress,
+      LongRef numberOfBytes,
+      LongRef deviceAddress,
+      Ref<DmaMapping> mapping);
+
+  EfiStatus unmap(DmaMapping mapping);
+
+  EfiStatus allocateBuffer(
+      AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes);
+
+  EfiStatus freeBuffer(long pages, long hostAddress);
+}

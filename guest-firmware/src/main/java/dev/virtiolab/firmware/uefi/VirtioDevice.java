@@ -1,0 +1,63 @@
+package dev.virtiolab.firmware.uefi;
+
+/**
+ * VIRTIO_DEVICE_PROTOCOL: edk2, OvmfPkg/Include/Protocol/VirtioDevice.h. What a virtio driver needs
+ * of its transport, whichever that is.
+ */
+public interface VirtioDevice {
+  Protocol<VirtioDevice> PROTOCOL =
+      Protocol.of("fa920010-6785-4941-b6ec-498c579f160a", "VirtioDevice", VirtioDevice.class);
+
+  /** Major, minor and release as three bytes: 1.0.0. */
+  int REVISION_1_0_0 = 0x01_00_00;
+
+  int revision();
+
+  /** The virtio device type: 1 is a network card (virtio v1.4, 5 "Device Types"). */
+  int subSystemDeviceId();
+
+  EfiStatus getDeviceFeatures(LongRef features);
+
+  EfiStatus setGuestFeatures(long features);
+
+  /**
+   * Tells the device where the selected queue's three areas are, and enables it.
+   *
+   * @param ringBaseShift device address minus guest-physical address, from VirtioRingMap
+   */
+  EfiStatus setQueueAddress(
+      long descriptorTable, long availRing, long usedRing, long ringBaseShift);
+
+  EfiStatus setQueueSel(int index);
+
+  EfiStatus setQueueNotify(int index);
+
+  EfiStatus getQueueNumMax(IntRef queueNumMax);
+
+  EfiStatus setQueueNum(int queueSize);
+
+  EfiStatus getDeviceStatus(IntRef status);
+
+  EfiStatus setDeviceStatus(int status);
+
+  /**
+   * @param offset in the device-specific configuration
+   * @param fieldSize 1, 2, 4 or 8 bytes
+   */
+  EfiStatus writeDevice(int offset, int fieldSize, long value);
+
+  EfiStatus readDevice(int offset, int fieldSize, LongRef value);
+
+  EfiStatus allocateSharedPages(long pages, LongRef hostAddress);
+
+  void freeSharedPages(long pages, long hostAddress);
+
+  EfiStatus mapSharedBuffer(
+      DmaOperation operation,
+      long hostAddress,
+      LongRef numberOfBytes,
+      LongRef deviceAddress,
+      Ref<DmaMapping> mapping);
+
+  EfiStatus unmapSharedBuffer(DmaMapping mapping);
+}

@@ -1,0 +1,7 @@
+/** The guest: an OVMF-like firmware that finds a virtio NIC on its PCI bus and drives it. */
+module dev.virtiolab.firmware {
+  requires transitive dev.virtiolab.pci;
+  requires transitive dev.virtiolab.iommu;
+
+  exports dev.virtiolab.firmware.uefi;
+}

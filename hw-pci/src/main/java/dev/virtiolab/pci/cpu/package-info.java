@@ -1,0 +1,7 @@
+/**
+ * The board as a CPU sees it: memory, memory-mapped registers, I/O ports and a clock.
+ *
+ * <p>This is the only door through which guest firmware meets the hardware. All calls come from the
+ * firmware's one thread.
+ */
+package dev.virtiolab.pci.cpu;

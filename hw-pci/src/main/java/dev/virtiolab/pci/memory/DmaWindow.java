@@ -1,0 +1,90 @@
+package dev.virtiolab.pci.memory;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A range of bus addresses resolved to plain memory: what {@link BusMemory#resolve} fills in, made
+ * once and used again and again.
+ *
+ * <p>Bus address {@code a} of the window lies at {@code segment().get(..., a - base())}. The window
+ * holds until its {@link MappingGeneration} moves.
+ */
+public final class DmaWindow {
+  private MemorySegment segment = MemorySegment.NULL;
+  private long base;
+  private long limit;
+  private long generation;
+  private DmaFault fault = DmaFault.NONE;
+
+  /** An empty window. */
+  public DmaWindow() {}
+
+  /** The window's memory; offset 0 is bus address {@link #base()}. */
+  public MemorySegment segment() {
+    return segment;
+  }
+
+  /** First bus address of the window. */
+  public long base() {
+    return base;
+  }
+
+  /** Bytes in the window. */
+  public long length() {
+    return limit - base;
+  }
+
+  /** Why the last resolution failed; {@link DmaFault#NONE} if it did not. */
+  public DmaFault fault() {
+    return fault;
+  }
+
+  /** Offset of {@code address} in {@link #segment()}; meaningful only inside the window. */
+  public long offset(long address) {
+    return address - base;
+  }
+
+  /** Bytes from {@code address} to the end of the window. */
+  public long remaining(long address) {
+    return limit - address;
+  }
+
+  /**
+   * Whether the whole of {@code [address, address + length)} is in the window and the window still
+   * holds. {@code length} is not negative; a range that wraps is never covered.
+   */
+  public boolean covers(long address, long length, long presentGeneration) {
+    // address - base first: neither side can overflow for a window that lies below 2^63.
+    long offset = address - base;
+    return generation == presentGeneration
+        && offset >= 0
+        && offset <= limit - base
+        && length <= limit - base - offset;
+  }
+
+  /** Fills the window: for implementations of {@link BusMemory}. */
+  public boolean resolved(MemorySegment memory, long firstAddress, long atGeneration) {
+    segment = memory;
+    base = firstAddress;
+    limit = firstAddress + memory.byteSize();
+    generation = atGeneration;
+    fault = DmaFault.NONE;
+    return true;
+  }
+
+  /** Empties the window and notes why: for implementations of {@link BusMemory}. */
+  public boolean faulted(DmaFault why) {
+    clear();
+    fault = why;
+    return false;
+  }
+
+  /** Forgets what was resolved. */
+  public void clear() {
+    segment = MemorySegment.NULL;
+    base = 0;
+    limit = 0;
+    generation = 0;
+    fault = DmaFault.NONE;
+  }
+}

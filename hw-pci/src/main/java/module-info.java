@@ -1,0 +1,7 @@
+/** Guest-physical memory and PCI: what is on the board, before anybody plugs a card in. */
+module dev.virtiolab.pci {
+  requires dev.virtiolab.posix;
+
+  exports dev.virtiolab.pci.cpu;
+  exports dev.virtiolab.pci.memory;
+}

@@ -1,0 +1,8 @@
+/** The virtio-net device: virtqueues, the PCI transport, the NIC. */
+module dev.virtiolab.virtio {
+  requires transitive dev.virtiolab.pci;
+  requires transitive dev.virtiolab.net;
+  requires dev.virtiolab.posix;
+
+  exports dev.virtiolab.virtio;
+}

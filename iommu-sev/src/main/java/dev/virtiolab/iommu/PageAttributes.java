@@ -1,0 +1,23 @@
+package dev.virtiolab.iommu;
+
+/**
+ * The C-bit of every page, as a guest changes it in its page tables (AMD64 APM volume 2, 15.34.5
+ * "Bit 47 (C-bit)..." and following; edk2's BaseMemEncryptSevLib).
+ *
+ * <p>A flip keeps the bytes in DRAM and changes how the guest reads them: it converts nothing. A
+ * page is 4 KiB; addresses are guest-physical, multiples of the page size, and in RAM, else {@link
+ * IllegalArgumentException}.
+ */
+public interface PageAttributes {
+
+  /** Clears the C-bit of {@code pages} pages: shared with the host, in plaintext from now on. */
+  void setShared(long address, long pages);
+
+  /**
+   * Sets the C-bit of {@code pages} pages: private, and read through the guest's key from now on.
+   */
+  void setPrivate(long address, long pages);
+
+  /** Whether the page that holds {@code address} has its C-bit clear. */
+  boolean isShared(long address);
+}

@@ -1,0 +1,43 @@
+package dev.virtiolab.iommu;
+
+import dev.virtiolab.pci.cpu.CpuMemory;
+import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.pci.memory.PhysicalMemory;
+import dev.virtiolab.pci.memory.RawDram;
+import java.util.Optional;
+
+/** One memory and the three ways to see it. */
+public interface Platform extends AutoCloseable {
+
+  /** As on the command line: {@code pc} or {@code sev}. */
+  String name();
+
+  /** The bytes themselves, by guest-physical address. */
+  PhysicalMemory memory();
+
+  /** What the guest's CPU sees. */
+  CpuMemory cpuMemory();
+
+  /**
+   * What a bus master sees through the platform's translation.
+   *
+   * @param requesterId bus, device and function as in PCI: {@code bus << 8 | device << 3 |
+   *     function}
+   */
+  BusMemory busMemory(int requesterId);
+
+  /** What is in the DRAM. */
+  RawDram dram();
+
+  /** The guest's page attributes; empty where memory is not encrypted. */
+  Optional<PageAttributes> pageAttributes();
+
+  /**
+   * Whether a device must be driven through the platform's translation: a virtio device then
+   * insists on VIRTIO_F_ACCESS_PLATFORM.
+   */
+  boolean requiresAccessPlatform();
+
+  @Override
+  void close();
+}

@@ -1,0 +1,8 @@
+/**
+ * What stands between a device and memory: identity, encryption, and the platforms made of them.
+ */
+module dev.virtiolab.iommu {
+  requires transitive dev.virtiolab.pci;
+
+  exports dev.virtiolab.iommu;
+}

@@ -1,0 +1,2 @@
+/** A whole machine: NIC, firmware, platform and wire. */
+package dev.virtiolab.lab;

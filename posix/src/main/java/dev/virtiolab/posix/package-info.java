@@ -1,0 +1,9 @@
+/**
+ * Linux as the lab needs it: file descriptors that are closed once, memfd, eventfd, poll and
+ * tun/tap, by JNA direct mapping. Nothing outside this package declares a native method.
+ *
+ * <p>A call that fails throws {@link dev.virtiolab.posix.PosixException}, which names the call and
+ * the error; a call that merely would block says so by its return value. Man pages are the
+ * reference.
+ */
+package dev.virtiolab.posix;

@@ -1,0 +1,2 @@
+/** A guest with an emulated NIC, for other people's tests. */
+package dev.virtiolab.testkit;
