@@ -38,6 +38,7 @@ public interface Platform extends AutoCloseable {
    */
   boolean requiresAccessPlatform();
 
+  /** Forgets keys and bookkeeping; the memory stays its owner's to close. */
   @Override
   void close();
 }

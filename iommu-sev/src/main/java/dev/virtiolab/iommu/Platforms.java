@@ -1,0 +1,25 @@
+package dev.virtiolab.iommu;
+
+import dev.virtiolab.iommu.pc.PcPlatform;
+import dev.virtiolab.pci.memory.PhysicalMemory;
+import java.util.random.RandomGenerator;
+
+/** Makes platforms. */
+public final class Platforms {
+  private Platforms() {}
+
+  /**
+   * A platform over {@code memory}.
+   *
+   * @param memory all of the guest's RAM; it stays its caller's to close, after the platform
+   * @param entropy where keys and the layout of DRAM come from: a {@link
+   *     java.security.SecureRandom}, or a generator with a fixed seed where a run must be replayed
+   *     byte for byte
+   */
+  public static Platform create(PlatformKind kind, PhysicalMemory memory, RandomGenerator entropy) {
+    return switch (kind) {
+      case PC -> new PcPlatform(memory);
+      case SEV -> throw new UnsupportedOperationException("sev");
+    };
+  }
+}

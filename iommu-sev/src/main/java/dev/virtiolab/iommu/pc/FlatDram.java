@@ -1,0 +1,35 @@
+package dev.virtiolab.iommu.pc;
+
+import dev.virtiolab.iommu.ram.Ram;
+import dev.virtiolab.iommu.ram.RamBank;
+import dev.virtiolab.pci.memory.RawDram;
+import java.lang.foreign.MemorySegment;
+
+/** DRAM that lies where the guest believes it to, in plaintext. */
+final class FlatDram implements RawDram {
+  private final Ram ram;
+
+  FlatDram(Ram ram) {
+    this.ram = ram;
+  }
+
+  @Override
+  public long systemPhysical(long address) {
+    ram.bank(address);
+    return address;
+  }
+
+  @Override
+  public void read(long systemPhysical, MemorySegment target, long targetOffset, long length) {
+    Ram.checkWithinPage(systemPhysical, length);
+    RamBank bank = ram.bank(systemPhysical);
+    MemorySegment.copy(bank.segment(), bank.offset(systemPhysical), target, targetOffset, length);
+  }
+
+  @Override
+  public void write(long systemPhysical, MemorySegment source, long sourceOffset, long length) {
+    Ram.checkWithinPage(systemPhysical, length);
+    RamBank bank = ram.bank(systemPhysical);
+    MemorySegment.copy(source, sourceOffset, bank.segment(), bank.offset(systemPhysical), length);
+  }
+}
