@@ -1,0 +1,67 @@
+package dev.virtiolab.posix;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A wake-up that poll(2) can wait for: eventfd(2), non-blocking.
+ *
+ * <p>Any thread may {@link #signal()}; one thread drains. Close it when nobody signals any more.
+ */
+public final class EventFd implements AutoCloseable {
+  private final OwnedFd fd;
+
+  /** Where {@link #drain()} reads the counter to; never looked at. */
+  private final MemorySegment counter = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
+
+  private EventFd(OwnedFd fd) {
+    this.fd = fd;
+  }
+
+  /**
+   * Makes one that is not signalled.
+   *
+   * @throws PosixException if the kernel refuses
+   */
+  public static EventFd create() {
+    int fd = LibC.eventfd(0, LibC.EFD_NONBLOCK | LibC.EFD_CLOEXEC);
+    return new EventFd(new OwnedFd(LibC.check(fd, "eventfd")));
+  }
+
+  /** The descriptor, still owned by this object; readable while signalled. */
+  public int fd() {
+    return fd.number();
+  }
+
+  /** Makes the descriptor readable until the next {@link #drain()}. */
+  public void signal() {
+    if (LibC.eventfd_write(fd.number(), 1) < 0) {
+      int errno = LibC.errno();
+      // EAGAIN: the counter is at its limit, so it is signalled already.
+      if (errno != Errno.EAGAIN) {
+        throw new PosixException("write eventfd", errno);
+      }
+    }
+  }
+
+  /**
+   * Makes the descriptor unreadable.
+   *
+   * @return whether it had been signalled
+   */
+  public boolean drain() {
+    if (LibC.read(fd.number(), counter.address(), Long.BYTES) == Long.BYTES) {
+      return true;
+    }
+    int errno = LibC.errno();
+    if (errno == Errno.EAGAIN) {
+      return false;
+    }
+    throw new PosixException("read eventfd", errno);
+  }
+
+  @Override
+  public void close() {
+    fd.close();
+  }
+}

@@ -1,0 +1,91 @@
+package dev.virtiolab.posix;
+
+import com.sun.jna.Native;
+
+/**
+ * The C library's functions, bound directly: no proxy, no reflection and no allocation per call.
+ *
+ * <p>Pointers and sizes are {@code long}. A caller that passes an address keeps the memory behind
+ * it alive until the call returns. The variadic functions (open, fcntl, ioctl, syscall) are
+ * declared with the arguments in use; on the 64-bit Linux ABIs these travel in the same registers
+ * either way.
+ */
+final class LibC {
+  static final int O_RDWR = 2;
+  static final int O_NONBLOCK = 0x800;
+  static final int O_CLOEXEC = 0x80000;
+
+  static final int F_ADD_SEALS = 1033;
+  static final int F_GET_SEALS = 1034;
+  static final int F_SEAL_SHRINK = 2;
+  static final int F_SEAL_GROW = 4;
+
+  static final int MFD_CLOEXEC = 1;
+  static final int MFD_ALLOW_SEALING = 2;
+
+  static final int EFD_NONBLOCK = O_NONBLOCK;
+  static final int EFD_CLOEXEC = O_CLOEXEC;
+
+  static final int F_GETFD = 1;
+  static final int F_SETFD = 2;
+  static final int FD_CLOEXEC = 1;
+
+  static final int SIG_SETMASK = 2;
+
+  /** {@code sizeof(sigset_t)} in the C library; the kernel looks at the first 8 bytes. */
+  static final int SIGSET_BYTES = 128;
+
+  /** The same number on every architecture; glibc has a wrapper only since 2.34. */
+  static final long SYS_CLOSE_RANGE = 436;
+
+  static final long CLOSE_RANGE_CLOEXEC = 4;
+
+  static {
+    Native.register(LibC.class, "c");
+  }
+
+  private LibC() {}
+
+  static native int open(String path, int flags);
+
+  static native int close(int fd);
+
+  static native long read(int fd, long buffer, long length);
+
+  static native long write(int fd, long buffer, long length);
+
+  static native int fcntl(int fd, int command, int argument);
+
+  static native int ioctl(int fd, long request, long argument);
+
+  static native int memfd_create(String name, int flags);
+
+  static native int ftruncate(int fd, long length);
+
+  static native int eventfd(int value, int flags);
+
+  static native int eventfd_write(int fd, long value);
+
+  static native int ppoll(long fds, long count, long timeout, long signalMask);
+
+  static native int execvp(long file, long argv);
+
+  static native int pthread_sigmask(int how, long set, long old);
+
+  static native long syscall(long number, long first, long second, long third);
+
+  static native int getuid();
+
+  /** The error number that the last call on this thread left. */
+  static int errno() {
+    return Native.getLastError();
+  }
+
+  /** Passes a result through, or throws what errno says of a negative one. */
+  static int check(int result, String call) {
+    if (result < 0) {
+      throw new PosixException(call, errno());
+    }
+    return result;
+  }
+}

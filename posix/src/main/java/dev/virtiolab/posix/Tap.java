@@ -1,0 +1,149 @@
+package dev.virtiolab.posix;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.Objects;
+
+/**
+ * A TAP interface: a network device of the kernel whose wire is a file descriptor. See
+ * Documentation/networking/tuntap in the Linux source.
+ *
+ * <p>The interface lives in the network namespace of the thread that opened it, and is gone when
+ * the descriptor is closed. One call reads or writes one Ethernet frame; none blocks.
+ *
+ * <p>{@link #read} and {@link #write} report errors as negative numbers of {@link Errno}, because
+ * they run once per frame and the errors are part of a wire's life: {@code -EAGAIN} (no frame, no
+ * room), {@code -EIO} (write: the interface is down), {@code -EBADFD} (the interface was deleted).
+ */
+public final class Tap implements AutoCloseable {
+  /** The longest name of an interface, in bytes. */
+  public static final int MAX_NAME_BYTES = 15;
+
+  /** Where the kernel makes tun and tap interfaces. */
+  public static final String DEVICE = "/dev/net/tun";
+
+  // struct ifreq: char ifr_name[16]; short ifr_flags at 16; 40 bytes in all.
+  private static final int IFREQ_BYTES = 40;
+  private static final int IFR_FLAGS = 16;
+
+  private static final short IFF_TAP = 0x0002;
+  private static final short IFF_NO_PI = 0x1000;
+  private static final short IFF_VNET_HDR = 0x4000;
+
+  private static final long TUNSETIFF = 0x400454caL;
+  private static final long TUNSETVNETHDRSZ = 0x400454d8L;
+
+  private final OwnedFd fd;
+  private final String name;
+  private final int vnetHeaderBytes;
+
+  private Tap(OwnedFd fd, String name, int vnetHeaderBytes) {
+    this.fd = fd;
+    this.name = name;
+    this.vnetHeaderBytes = vnetHeaderBytes;
+  }
+
+  /** Makes an interface that carries plain frames; see {@link #open(String, int)}. */
+  public static Tap open(String name) {
+    return open(name, 0);
+  }
+
+  /**
+   * Makes an interface, or attaches to a persistent one of that name. It is down at first.
+   *
+   * @param name up to {@value #MAX_NAME_BYTES} bytes; empty, or one with {@code %d}, lets the
+   *     kernel choose
+   * @param vnetHeaderBytes 0 for plain frames; 10 or 12 to have a struct virtio_net_hdr of that
+   *     size before each frame in both directions
+   * @throws PosixException ENOENT or EACCES where {@value #DEVICE} is missing or closed to the
+   *     user, EPERM without CAP_NET_ADMIN, EBUSY where the name is taken, ENAMETOOLONG, EINVAL
+   *     where it is no name for an interface
+   */
+  public static Tap open(String name, int vnetHeaderBytes) {
+    String what = name.isEmpty() ? "tap" : "tap " + name;
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    if (bytes.length > MAX_NAME_BYTES) {
+      // The kernel would cut it off, and the caller would look for an interface that is not there.
+      throw new PosixException("create " + what, Errno.ENAMETOOLONG);
+    }
+    OwnedFd fd =
+        new OwnedFd(
+            LibC.check(
+                LibC.open(DEVICE, LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC),
+                "open " + DEVICE));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment ifreq = arena.allocate(IFREQ_BYTES, Long.BYTES);
+      MemorySegment.copy(bytes, 0, ifreq, ValueLayout.JAVA_BYTE, 0, bytes.length);
+      int flags = IFF_TAP | IFF_NO_PI | (vnetHeaderBytes == 0 ? 0 : IFF_VNET_HDR);
+      ifreq.set(ValueLayout.JAVA_SHORT, IFR_FLAGS, (short) flags);
+      LibC.check(LibC.ioctl(fd.number(), TUNSETIFF, ifreq.address()), "create " + what);
+      if (vnetHeaderBytes != 0) {
+        MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
+        size.set(ValueLayout.JAVA_INT, 0, vnetHeaderBytes);
+        LibC.check(
+            LibC.ioctl(fd.number(), TUNSETVNETHDRSZ, size.address()),
+            "set a header of " + vnetHeaderBytes + " bytes on " + what);
+      }
+      return new Tap(fd, ifreq.getString(0), vnetHeaderBytes);
+    } catch (PosixException e) {
+      fd.close();
+      throw e;
+    }
+  }
+
+  /** The interface's name, as the kernel gave it. */
+  public String name() {
+    return name;
+  }
+
+  /** The descriptor, still owned by this object; readable while a frame waits. */
+  public int fd() {
+    return fd.number();
+  }
+
+  /** Bytes of virtio header before each frame; 0 for none. */
+  public int vnetHeaderBytes() {
+    return vnetHeaderBytes;
+  }
+
+  /**
+   * Takes one frame that the kernel has sent. What does not fit is cut off, and the length returned
+   * is what was stored.
+   *
+   * @param buffer native memory
+   * @return bytes, or a negative number of {@link Errno}
+   */
+  public int read(MemorySegment buffer, long offset, int length) {
+    long address = address(buffer, offset, length);
+    long result = LibC.read(fd.number(), address, length);
+    return result >= 0 ? (int) result : -LibC.errno();
+  }
+
+  /**
+   * Hands one frame to the kernel.
+   *
+   * @param buffer native memory
+   * @return bytes taken, always the whole frame; or a negative number of {@link Errno}
+   */
+  public int write(MemorySegment buffer, long offset, int length) {
+    long address = address(buffer, offset, length);
+    long result = LibC.write(fd.number(), address, length);
+    return result >= 0 ? (int) result : -LibC.errno();
+  }
+
+  /** Closes the descriptor, and with it the interface. A second call does nothing. */
+  @Override
+  public void close() {
+    fd.close();
+  }
+
+  private static long address(MemorySegment buffer, long offset, int length) {
+    Objects.checkFromIndexSize(offset, length, buffer.byteSize());
+    if (!buffer.isNative()) {
+      throw new IllegalArgumentException("the kernel needs native memory");
+    }
+    return buffer.address() + offset;
+  }
+}
