@@ -3,7 +3,7 @@ package dev.virtiolab.net;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
-/** Frames and bytes of a back end. Written by the device's thread, read by any. */
+/** Frames and bytes of a back end. Counted by its device's thread only, read by any. */
 public final class BackendCounters {
   private static final VarHandle FRAMES_OUT = handle("framesOut");
   private static final VarHandle BYTES_OUT = handle("bytesOut");
@@ -56,25 +56,30 @@ public final class BackendCounters {
     return (long) REFUSED.getOpaque(this);
   }
 
-  void sent(int bytes) {
+  /** A frame was handed to the wire. */
+  public void sent(int bytes) {
     FRAMES_OUT.setOpaque(this, framesOut + 1);
     BYTES_OUT.setOpaque(this, bytesOut + bytes);
   }
 
-  void received(int bytes) {
+  /** A frame from the wire was consumed. */
+  public void received(int bytes) {
     FRAMES_IN.setOpaque(this, framesIn + 1);
     BYTES_IN.setOpaque(this, bytesIn + bytes);
   }
 
-  void lostOut() {
+  /** A committed frame was lost. */
+  public void lostOut() {
     DROPPED_OUT.setOpaque(this, droppedOut + 1);
   }
 
-  void lostIn() {
+  /** A frame from the wire was not fit to be shown. */
+  public void lostIn() {
     DROPPED_IN.setOpaque(this, droppedIn + 1);
   }
 
-  void refusedClaim() {
+  /** A claim was refused for want of room. */
+  public void refusedClaim() {
     REFUSED.setOpaque(this, refused + 1);
   }
 
