@@ -4,4 +4,5 @@ module dev.virtiolab.firmware {
   requires transitive dev.virtiolab.iommu;
 
   exports dev.virtiolab.firmware.uefi;
+  exports dev.virtiolab.firmware.virtio;
 }

@@ -38,7 +38,20 @@ public interface VirtioDevice {
 
   EfiStatus getDeviceStatus(IntRef status);
 
+  /**
+   * Writes the device status. Writing 0 resets the device and waits, for a bounded time, until it
+   * reads back 0.
+   *
+   * @return DEVICE_ERROR where a reset does not end; the device is then kept off the bus as far as
+   *     the transport can
+   */
   EfiStatus setDeviceStatus(int status);
+
+  /**
+   * The generation of the device-specific configuration: equal before and after what is read
+   * together. Not in edk2, whose drivers take a torn read.
+   */
+  EfiStatus getConfigGeneration(IntRef generation);
 
   /**
    * @param offset in the device-specific configuration
