@@ -76,6 +76,8 @@ final class LibC {
 
   static native int getuid();
 
+  static native int if_nametoindex(String name);
+
   /** The error number that the last call on this thread left. */
   static int errno() {
     return Native.getLastError();

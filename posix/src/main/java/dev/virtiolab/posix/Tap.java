@@ -78,7 +78,12 @@ public final class Tap implements AutoCloseable {
       MemorySegment.copy(bytes, 0, ifreq, ValueLayout.JAVA_BYTE, 0, bytes.length);
       int flags = IFF_TAP | IFF_NO_PI | (vnetHeaderBytes == 0 ? 0 : IFF_VNET_HDR);
       ifreq.set(ValueLayout.JAVA_SHORT, IFR_FLAGS, (short) flags);
-      LibC.check(LibC.ioctl(fd.number(), TUNSETIFF, ifreq.address()), "create " + what);
+      if (LibC.ioctl(fd.number(), TUNSETIFF, ifreq.address()) < 0) {
+        int errno = LibC.errno();
+        // The kernel says EINVAL where an interface that is no tap has the name.
+        boolean taken = errno == Errno.EINVAL && LibC.if_nametoindex(name) != 0;
+        throw new PosixException("create " + what, taken ? Errno.EBUSY : errno);
+      }
       if (vnetHeaderBytes != 0) {
         MemorySegment size = arena.allocate(ValueLayout.JAVA_INT);
         size.set(ValueLayout.JAVA_INT, 0, vnetHeaderBytes);
