@@ -3,6 +3,8 @@
  */
 module dev.virtiolab.iommu {
   requires transitive dev.virtiolab.pci;
+  requires org.bouncycastle.lts.prov;
 
   exports dev.virtiolab.iommu;
+  exports dev.virtiolab.iommu.sev;
 }

@@ -1,6 +1,7 @@
 package dev.virtiolab.iommu;
 
 import dev.virtiolab.iommu.pc.PcPlatform;
+import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import java.util.random.RandomGenerator;
 
@@ -19,7 +20,7 @@ public final class Platforms {
   public static Platform create(PlatformKind kind, PhysicalMemory memory, RandomGenerator entropy) {
     return switch (kind) {
       case PC -> new PcPlatform(memory);
-      case SEV -> throw new UnsupportedOperationException("sev");
+      case SEV -> new SevPlatform(memory, entropy);
     };
   }
 }
