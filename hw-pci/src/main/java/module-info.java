@@ -2,6 +2,8 @@
 module dev.virtiolab.pci {
   requires dev.virtiolab.posix;
 
+  exports dev.virtiolab.pci.config;
   exports dev.virtiolab.pci.cpu;
+  exports dev.virtiolab.pci.function;
   exports dev.virtiolab.pci.memory;
 }

@@ -1,0 +1,16 @@
+package dev.virtiolab.pci.function;
+
+/**
+ * The registers behind a BAR.
+ *
+ * <p>{@code width} is 1, 2, 4 or 8, and {@code [offset, offset + width)} lies within the BAR; the
+ * access need not be aligned. Values are unsigned, in the low bytes. A handler never throws: what
+ * it makes of an odd access is its own, defined, answer. It is called on the thread that accesses,
+ * without the function's lock.
+ */
+public interface BarHandler {
+
+  long read(long offset, int width);
+
+  void write(long offset, int width, long value);
+}
