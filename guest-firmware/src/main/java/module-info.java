@@ -3,6 +3,8 @@ module dev.virtiolab.firmware {
   requires transitive dev.virtiolab.pci;
   requires transitive dev.virtiolab.iommu;
 
+  // What the lab writes into guest memory before launch.
+  exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.uefi;
   exports dev.virtiolab.firmware.virtio;
 }
