@@ -3,7 +3,6 @@ package dev.virtiolab.firmware.core;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.virtiolab.firmware.fixture.HandOffs;
-import dev.virtiolab.firmware.fixture.SegmentMemory;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Event;
@@ -12,6 +11,8 @@ import dev.virtiolab.firmware.uefi.EventType;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.pci.fixture.FlatCpuMemory;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -20,7 +21,7 @@ import java.util.UUID;
 final class Bench {
   static final long RAM_BYTES = 16L << 20;
 
-  final SegmentMemory memory = new SegmentMemory(RAM_BYTES);
+  final FlatCpuMemory memory = new FlatCpuMemory(Arena.ofAuto().allocate(RAM_BYTES, 8));
   final VirtualClock clock = new VirtualClock();
   final DxeCore core;
   final List<String> log = new ArrayList<>();
