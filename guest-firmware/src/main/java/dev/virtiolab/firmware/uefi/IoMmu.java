@@ -8,6 +8,10 @@ public interface IoMmu {
   long ACCESS_READ = 1;
   long ACCESS_WRITE = 2;
 
+  long ATTRIBUTE_MEMORY_WRITE_COMBINE = 0x0080;
+  long ATTRIBUTE_MEMORY_CACHED = 0x0800;
+  long ATTRIBUTE_DUAL_ADDRESS_CYCLE = 0x8000;
+
   /** What {@code controller} may do with the mapping; 0 takes it all away. */
   EfiStatus setAttribute(Handle controller, DmaMapping mapping, long access);
 

@@ -82,8 +82,10 @@ public interface PciIo {
   EfiStatus attributes(AttributeOperation operation, long attributes, LongRef result);
 
   /**
-   * @param base out: where the BAR is decoded
-   * @param length out: its size in bytes, 0 if the function has no such BAR
+   * @param bar index of the BAR's first register, 0..5
+   * @param base out: where the BAR is decoded; may be null
+   * @param length out: its size in bytes; may be null, but not both
+   * @return UNSUPPORTED if the function has no such BAR
    */
   EfiStatus getBarAttributes(int bar, LongRef base, LongRef length);
 }

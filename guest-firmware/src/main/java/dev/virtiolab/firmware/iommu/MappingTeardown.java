@@ -1,0 +1,24 @@
+package dev.virtiolab.firmware.iommu;
+
+/**
+ * What a {@link TeardownPolicy} may do to the IOMMU driver; all of it allocates and frees nothing.
+ */
+public interface MappingTeardown {
+
+  /**
+   * From now on the memory map is accepted by the operating system: Unmap writes back and sets the
+   * C-bit as ever, but frees nothing, slots and bookkeeping included.
+   */
+  void lockMemoryMap();
+
+  /** Locks the memory map and unmaps whatever is still open, the latest mapping first. */
+  void unmapAll();
+
+  /**
+   * Sets the C-bit of every reserved slot without converting a byte. Slots are not used any more.
+   */
+  void releaseSlots();
+
+  /** Mappings that are open now. */
+  int openMappings();
+}
