@@ -6,6 +6,7 @@ module dev.virtiolab.firmware {
   // What the lab writes into guest memory before launch.
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
+  exports dev.virtiolab.firmware.net;
   exports dev.virtiolab.firmware.pci;
   exports dev.virtiolab.firmware.uefi;
   exports dev.virtiolab.firmware.virtio;

@@ -1,0 +1,47 @@
+package dev.virtiolab.firmware.net;
+
+/** A virtio network device: virtio v1.4, 5.1 "Network Device". All fields are little-endian. */
+final class VirtioNetLayout {
+  /** 5.1.1 "Device ID". */
+  static final int DEVICE_TYPE = 1;
+
+  // 5.1.2 "Virtqueues"
+  static final int RECEIVEQ = 0;
+  static final int TRANSMITQ = 1;
+
+  // 5.1.3 "Feature bits"
+  static final long F_MAC = 1L << 5;
+  static final long F_STATUS = 1L << 16;
+
+  // struct virtio_net_config: 5.1.4 "Device configuration layout"
+  static final int CONFIG_MAC = 0;
+  static final int CONFIG_MAC_SIZE = 6;
+  static final int CONFIG_STATUS = 6;
+  static final int CONFIG_STATUS_SIZE = 2;
+  static final int STATUS_LINK_UP = 1;
+
+  /**
+   * struct virtio_net_hdr with num_buffers, as it is under VERSION_1: 5.1.6 "Device Operation".
+   *
+   * <pre>
+   *   0       1          2         4          6            8             10            12
+   *  +-------+----------+---------+----------+------------+-------------+-------------+
+   *  | flags | gso_type | hdr_len | gso_size | csum_start | csum_offset | num_buffers |
+   *  +-------+----------+---------+----------+------------+-------------+-------------+
+   * </pre>
+   */
+  static final int HEADER_SIZE = 12;
+
+  // IEEE 802.3: destination, source, type; then up to 1500 bytes
+  static final int MAC_SIZE = 6;
+  static final int FRAME_SOURCE = 6;
+  static final int FRAME_TYPE = 12;
+  static final int MEDIA_HEADER_SIZE = 14;
+  static final int MAX_PACKET_SIZE = 1500;
+  static final int MAX_FRAME_SIZE = MEDIA_HEADER_SIZE + MAX_PACKET_SIZE;
+
+  /** Frames in flight at most, for each direction; the queue's size may allow fewer. */
+  static final int MAX_PENDING = 64;
+
+  private VirtioNetLayout() {}
+}
