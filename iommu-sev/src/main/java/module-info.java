@@ -7,4 +7,5 @@ module dev.virtiolab.iommu {
 
   exports dev.virtiolab.iommu;
   exports dev.virtiolab.iommu.sev;
+  exports dev.virtiolab.iommu.sev.launch;
 }
