@@ -11,7 +11,9 @@ import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -41,10 +43,15 @@ public final class NativeLibraries {
   private static final Pattern MAPPED =
       Pattern.compile("(?m)^\\S+ +\\S+ +\\S+ +\\S+ +\\S+ +(/.*/bc-lts-jni-?[0-9a-v]+-libs)/");
 
+  private static final AtomicBoolean UNLINKED = new AtomicBoolean();
+
   private NativeLibraries() {}
 
   /** Deletes the folder that this process has loaded its library from, if there is one. */
   static void unlinkOwn() {
+    if (UNLINKED.getAndSet(true)) {
+      return; // the library is loaded once
+    }
     for (Path folder : mappedBy(Path.of("/proc/self/maps"))) {
       delete(folder);
     }
@@ -127,13 +134,17 @@ public final class NativeLibraries {
     return folders;
   }
 
-  /** Deletes the libraries in {@code folder} and then it; a folder that holds more stays. */
+  /** Deletes {@code folder} if it holds nothing but libraries, and says whether it went. */
   private static boolean delete(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : (Iterable<Path>) files::iterator) {
-        if (FILE.matcher(file.getFileName().toString()).matches()) {
-          Files.delete(file);
+    try (Stream<Path> listed = Files.list(folder)) {
+      List<Path> files = listed.toList();
+      for (Path file : files) {
+        if (!FILE.matcher(file.getFileName().toString()).matches()) {
+          return false;
         }
+      }
+      for (Path file : files) {
+        Files.delete(file);
       }
       Files.delete(folder);
       return true;
