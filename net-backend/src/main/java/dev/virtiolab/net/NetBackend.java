@@ -20,6 +20,12 @@ import java.lang.foreign.MemorySegment;
  */
 public interface NetBackend extends AutoCloseable {
 
+  /**
+   * A frame that holds the largest IPv4 packet, 65535 bytes behind a header of 14, rounded up: what
+   * a back end takes unless it is told otherwise.
+   */
+  int LARGEST_FRAME = 65_552;
+
   /** The largest frame that can be claimed, in bytes; larger ones are dropped by the NIC. */
   int maxFrameLength();
 
