@@ -5,5 +5,6 @@ module dev.virtiolab.pci {
   exports dev.virtiolab.pci.config;
   exports dev.virtiolab.pci.cpu;
   exports dev.virtiolab.pci.function;
+  exports dev.virtiolab.pci.host;
   exports dev.virtiolab.pci.memory;
 }

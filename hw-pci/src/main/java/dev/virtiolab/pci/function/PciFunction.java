@@ -416,7 +416,7 @@ public abstract class PciFunction {
     }
     intx.update();
     if (moved) {
-      decodeListener.run();
+      decodeChanged();
     }
     if (changed) {
       onGatesChanged();
@@ -439,6 +439,11 @@ public abstract class PciFunction {
   }
 
   // ---- for the bus it is plugged into
+
+  /** Tells the bus above that addresses may be decoded elsewhere; hold {@link #lock()}. */
+  protected final void decodeChanged() {
+    decodeListener.run();
+  }
 
   /**
    * Plugs the function in.
