@@ -4,5 +4,8 @@ module dev.virtiolab.virtio {
   requires transitive dev.virtiolab.net;
   requires dev.virtiolab.posix;
 
-  exports dev.virtiolab.virtio;
+  exports dev.virtiolab.virtio.feature;
+  exports dev.virtiolab.virtio.net;
+  exports dev.virtiolab.virtio.queue;
+  exports dev.virtiolab.virtio.transport;
 }

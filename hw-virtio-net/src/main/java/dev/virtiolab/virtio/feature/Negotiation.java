@@ -1,0 +1,106 @@
+package dev.virtiolab.virtio.feature;
+
+import java.util.Arrays;
+
+/**
+ * What the driver asked for and what holds: the feature negotiation of virtio v1.4, 2.2 "Feature
+ * Bits".
+ *
+ * <p>The driver's words are stored as written, offered or not; they are judged once, when it sets
+ * FEATURES_OK. What was agreed then holds until reset, whatever the driver writes later: the only
+ * way to renegotiate is to reset the device.
+ */
+public final class Negotiation {
+  /** Feature words a driver can write: bits 0 to 127. */
+  public static final int WORDS = 4;
+
+  private final int[] driver = new int[WORDS];
+  private final long offered;
+  private final long required;
+  private long negotiated;
+  private boolean settled;
+
+  /**
+   * @param offered bits 0 to 63 that the device offers; none is offered above
+   * @param required bits without which the device does not operate, a subset of {@code offered}
+   */
+  public Negotiation(long offered, long required) {
+    if (!FeatureBits.has(offered, required)) {
+      throw new IllegalArgumentException(
+          "required features that are not offered: " + FeatureBits.names(required & ~offered));
+    }
+    this.offered = offered;
+    this.required = required;
+  }
+
+  public long offered() {
+    return offered;
+  }
+
+  /** 32 offered bits from bit {@code 32 * select} on; 0 where no feature is defined. */
+  public int offeredWord(int select) {
+    return word(offered, select);
+  }
+
+  /** What the driver wrote at {@code select}; 0 where it cannot write. */
+  public int driverWord(int select) {
+    return stored(select) ? driver[select] : 0;
+  }
+
+  /** The driver writes 32 bits at {@code select}; lost where no feature can be defined. */
+  public void writeDriverWord(int select, int value) {
+    if (stored(select)) {
+      driver[select] = value;
+    }
+  }
+
+  /**
+   * The driver sets FEATURES_OK.
+   *
+   * @return whether the bit sticks: what the driver wrote was all offered and holds what the device
+   *     needs, or is what was agreed before
+   */
+  public boolean settle() {
+    long wanted = (driver[0] & 0xffff_ffffL) | (long) driver[1] << 32;
+    boolean beyond = (driver[2] | driver[3]) != 0;
+    if (beyond || (wanted & ~offered) != 0 || !FeatureBits.has(wanted, required)) {
+      return false;
+    }
+    if (settled) {
+      return wanted == negotiated;
+    }
+    negotiated = wanted;
+    settled = true;
+    return true;
+  }
+
+  /** The bits that hold; 0 before FEATURES_OK stuck. */
+  public long negotiated() {
+    return negotiated;
+  }
+
+  /** Whether every bit of {@code mask} holds. */
+  public boolean negotiated(long mask) {
+    return FeatureBits.has(negotiated, mask);
+  }
+
+  /** Forgets what the driver wrote and what was agreed. */
+  public void reset() {
+    Arrays.fill(driver, 0);
+    negotiated = 0;
+    settled = false;
+  }
+
+  // The selector is the driver's, unsigned: 0xffffffff is a word far away, not a negative index.
+  private static boolean stored(int select) {
+    return Integer.compareUnsigned(select, WORDS) < 0;
+  }
+
+  private static int word(long bits, int select) {
+    return switch (select) {
+      case 0 -> (int) bits;
+      case 1 -> (int) (bits >>> 32);
+      default -> 0;
+    };
+  }
+}

@@ -1,0 +1,36 @@
+package dev.virtiolab.virtio.net;
+
+/** Why a frame went no further. Except where it says otherwise its buffer was completed. */
+public enum Drop {
+  /** Transmit: the chain has less than a header. */
+  TX_SHORT_HEADER("a transmit buffer is shorter than its header"),
+  /** Transmit: the header asks for an offload that was never offered. */
+  TX_OFFLOAD("a frame asks for an offload that was not negotiated"),
+  /** Transmit: less than an Ethernet header. */
+  TX_RUNT("a frame is shorter than an Ethernet header"),
+  /** Transmit: more than the wire takes. */
+  TX_GIANT("a frame is longer than the wire takes"),
+  /** Transmit: a buffer that the device may not read. */
+  TX_DMA_FAULT("a transmit buffer cannot be read"),
+  /** Transmit: no link. */
+  TX_LINK_DOWN("a frame was sent without a link"),
+  /** Receive: longer than the next buffer, which stays with the device. */
+  RX_NO_ROOM("a frame is longer than the receive buffer"),
+  /** Receive: longer than the MTU that was negotiated; no buffer was taken. */
+  RX_OVER_MTU("a frame is longer than the negotiated MTU"),
+  /** Receive: a buffer that the device may not write. */
+  RX_DMA_FAULT("a receive buffer cannot be written"),
+  /** Receive: no link; no buffer was taken. */
+  RX_LINK_DOWN("a frame arrived without a link");
+
+  private final String text;
+
+  Drop(String text) {
+    this.text = text;
+  }
+
+  /** A line for a log. */
+  public String text() {
+    return text;
+  }
+}

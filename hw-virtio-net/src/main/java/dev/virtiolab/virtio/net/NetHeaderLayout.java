@@ -1,0 +1,32 @@
+package dev.virtiolab.virtio.net;
+
+/**
+ * struct virtio_net_hdr (virtio v1.4, 5.1.6 "Device Operation") without hash report, UDP tunnel and
+ * outer header fields, none of which is offered. Little-endian; in front of every frame.
+ *
+ * <pre>
+ *      +0       +1        +2        +4         +6          +8           +a
+ * 00 | flags | gso_type | hdr_len | gso_size | csum_start | csum_offset | num_buffers |
+ * </pre>
+ */
+final class NetHeaderLayout {
+  static final int FLAGS = 0x00;
+  static final int GSO_TYPE = 0x01;
+  static final int HDR_LEN = 0x02;
+  static final int GSO_SIZE = 0x04;
+  static final int CSUM_START = 0x06;
+  static final int CSUM_OFFSET = 0x08;
+  static final int NUM_BUFFERS = 0x0a;
+  static final int BYTES = 0x0c;
+
+  // flags
+  static final int F_NEEDS_CSUM = 0x01;
+  static final int F_DATA_VALID = 0x02;
+  static final int F_RSC_INFO = 0x04;
+  static final int F_UDP_TUNNEL_CSUM = 0x08;
+
+  // gso_type
+  static final int GSO_NONE = 0;
+
+  private NetHeaderLayout() {}
+}

@@ -1,0 +1,221 @@
+package dev.virtiolab.virtio.transport;
+
+import dev.virtiolab.virtio.feature.DeviceStatus;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Negotiation;
+
+/**
+ * The common configuration structure: what each register reads and what writing it does (virtio
+ * v1.4, 4.1.4.3 "Common configuration structure layout"). Called with the device's lock held.
+ *
+ * <p>Where the specification leaves an answer open it is QEMU's, down to what looks odd: the three
+ * selectors differ at reset ({@code queue_select} goes to 0, the feature selectors stay), a
+ * selector of a queue that cannot exist is lost, and a vector that the function lacks reads back as
+ * NO_VECTOR.
+ */
+final class CommonConfig {
+  /** Queues that {@code queue_select} can reach, whether or not the device has them. */
+  static final int SELECTABLE_QUEUES = 1024;
+
+  /** What the registers cause outside themselves. */
+  interface Effects {
+    /** Status was written 0. */
+    void resetDevice();
+
+    /** FEATURES_OK stuck. */
+    void featuresAgreed(long features);
+
+    /** The driver broke a rule that only a reset mends. */
+    void needsReset();
+  }
+
+  private final VirtioDevice device;
+  private final Effects effects;
+  private final int vectors;
+  private final DeviceStatus status = new DeviceStatus();
+  private final Negotiation negotiation;
+  private final QueueRegisters[] queues = new QueueRegisters[SELECTABLE_QUEUES];
+
+  private int deviceFeatureSelect;
+  private int driverFeatureSelect;
+  private int configVector = QueueRegisters.NO_VECTOR;
+  private int queueSelect;
+  private int generation;
+  private int generationSeen;
+
+  /**
+   * @param vectors MSI-X vectors that the function has
+   */
+  CommonConfig(VirtioDevice device, Effects effects, int vectors) {
+    this.device = device;
+    this.effects = effects;
+    this.vectors = vectors;
+    negotiation = new Negotiation(device.offeredFeatures(), device.requiredFeatures());
+    for (int i = 0; i < queues.length; i++) {
+      queues[i] = new QueueRegisters(i < device.queues() ? device.maxQueueSize() : 0);
+    }
+  }
+
+  DeviceStatus status() {
+    return status;
+  }
+
+  Negotiation negotiation() {
+    return negotiation;
+  }
+
+  int configVector() {
+    return configVector;
+  }
+
+  int queueVector(int queue) {
+    return queues[queue].vector();
+  }
+
+  /** Reads what begins at {@code offset}; the caller cuts it to the width of the access. */
+  long read(int offset) {
+    CommonRegister register = CommonRegister.at(offset);
+    if (register == null) {
+      return 0;
+    }
+    QueueRegisters queue = queues[queueSelect];
+    return switch (register) {
+      case DEVICE_FEATURE_SELECT -> deviceFeatureSelect;
+      case DEVICE_FEATURE -> negotiation.offeredWord(deviceFeatureSelect);
+      case DRIVER_FEATURE_SELECT -> driverFeatureSelect;
+      case DRIVER_FEATURE -> negotiation.driverWord(driverFeatureSelect);
+      case CONFIG_MSIX_VECTOR -> configVector;
+      case NUM_QUEUES -> device.queues();
+      case DEVICE_STATUS -> status.bits();
+      case CONFIG_GENERATION -> {
+        generationSeen = generation;
+        yield generation;
+      }
+      case QUEUE_SELECT -> queueSelect;
+      case QUEUE_SIZE -> queue.size();
+      case QUEUE_MSIX_VECTOR -> queue.vector();
+      case QUEUE_ENABLE -> queue.enabled() ? 1 : 0;
+      case QUEUE_NOTIFY_OFF -> queueSelect;
+      case QUEUE_DESC_LOW -> queue.descriptorArea();
+      case QUEUE_DESC_HIGH -> queue.descriptorArea() >>> 32;
+      case QUEUE_DRIVER_LOW -> queue.driverArea();
+      case QUEUE_DRIVER_HIGH -> queue.driverArea() >>> 32;
+      case QUEUE_DEVICE_LOW -> queue.deviceArea();
+      case QUEUE_DEVICE_HIGH -> queue.deviceArea() >>> 32;
+      // VIRTIO_F_NOTIF_CONFIG_DATA is not offered; a queue reset is over before it can be asked
+      // for.
+      case QUEUE_NOTIF_CONFIG_DATA, QUEUE_RESET -> 0;
+    };
+  }
+
+  /** Writes what begins at {@code offset}; {@code value} is as wide as the access was, unsigned. */
+  void write(int offset, long value) {
+    CommonRegister register = CommonRegister.at(offset);
+    if (register == null || !register.writable()) {
+      return;
+    }
+    QueueRegisters queue = queues[queueSelect];
+    switch (register) {
+      case DEVICE_FEATURE_SELECT -> deviceFeatureSelect = (int) value;
+      case DRIVER_FEATURE_SELECT -> driverFeatureSelect = (int) value;
+      case DRIVER_FEATURE -> negotiation.writeDriverWord(driverFeatureSelect, (int) value);
+      case CONFIG_MSIX_VECTOR -> configVector = vector(value);
+      case DEVICE_STATUS -> writeStatus((int) value & 0xff);
+      case QUEUE_SELECT -> {
+        if (value < SELECTABLE_QUEUES) {
+          queueSelect = (int) value;
+        }
+      }
+      case QUEUE_SIZE -> queue.writeSize(value);
+      case QUEUE_MSIX_VECTOR -> queue.writeVector(vector(value));
+      case QUEUE_ENABLE -> writeQueueEnable(queue, value);
+      case QUEUE_DESC_LOW -> queue.writeDescriptorArea(false, value);
+      case QUEUE_DESC_HIGH -> queue.writeDescriptorArea(true, value);
+      case QUEUE_DRIVER_LOW -> queue.writeDriverArea(false, value);
+      case QUEUE_DRIVER_HIGH -> queue.writeDriverArea(true, value);
+      case QUEUE_DEVICE_LOW -> queue.writeDeviceArea(false, value);
+      case QUEUE_DEVICE_HIGH -> queue.writeDeviceArea(true, value);
+      case QUEUE_RESET -> writeQueueReset(queue, value);
+      case DEVICE_FEATURE,
+          NUM_QUEUES,
+          CONFIG_GENERATION,
+          QUEUE_NOTIFY_OFF,
+          QUEUE_NOTIF_CONFIG_DATA ->
+          throw new AssertionError("read-only register " + register);
+    }
+  }
+
+  /** The device configuration has changed. */
+  void configChanged() {
+    // Never to what the driver read last: so the 256th change cannot look like none.
+    do {
+      generation = generation + 1 & 0xff;
+    } while (generation == generationSeen);
+  }
+
+  /**
+   * As after power-on, but for the feature selectors and the generation, which QEMU keeps and which
+   * no driver can rely on.
+   */
+  void reset() {
+    status.reset();
+    negotiation.reset();
+    configVector = QueueRegisters.NO_VECTOR;
+    queueSelect = 0;
+    for (QueueRegisters queue : queues) {
+      queue.reset();
+    }
+  }
+
+  private void writeStatus(int written) {
+    if (written == 0) {
+      effects.resetDevice();
+      return;
+    }
+    boolean accepted = status.proposesFeatures(written) && negotiation.settle();
+    status.write(written, accepted);
+    if (accepted) {
+      effects.featuresAgreed(negotiation.negotiated());
+    }
+    startQueues();
+  }
+
+  private void writeQueueEnable(QueueRegisters queue, long value) {
+    if (value == 1) {
+      queue.enable();
+      startQueues();
+    } else if (negotiation.negotiated(FeatureBits.VIRTIO_F_VERSION_1)) {
+      // The driver must not write 0 (4.1.4.3.2), and nothing else is defined: QEMU gives up, too.
+      effects.needsReset();
+    }
+  }
+
+  private void writeQueueReset(QueueRegisters queue, long value) {
+    // The register exists only with the feature.
+    if (value == 1 && negotiation.negotiated(FeatureBits.VIRTIO_F_RING_RESET)) {
+      if (queueSelect < device.queues()) {
+        device.resetQueue(queueSelect);
+      }
+      queue.reset();
+    }
+  }
+
+  /** Starts what is enabled and waits for DRIVER_OK no more. */
+  private void startQueues() {
+    if (!status.live()) {
+      return;
+    }
+    for (int i = 0; i < device.queues(); i++) {
+      QueueRegisters queue = queues[i];
+      if (queue.enabled() && !queue.started()) {
+        queue.start();
+        device.startQueue(
+            i, queue.size(), queue.descriptorArea(), queue.driverArea(), queue.deviceArea());
+      }
+    }
+  }
+
+  private int vector(long value) {
+    return value < vectors ? (int) value : QueueRegisters.NO_VECTOR;
+  }
+}

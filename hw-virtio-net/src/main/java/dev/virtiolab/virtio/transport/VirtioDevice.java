@@ -1,0 +1,69 @@
+package dev.virtiolab.virtio.transport;
+
+/**
+ * What a transport needs of a device type: the seam between how a device is found and what it does.
+ *
+ * <p>Every method but {@link #kick} is called with {@link VirtioTransport#lock()} held. None throws
+ * on anything that a driver can cause.
+ */
+public interface VirtioDevice {
+  /** Virtio Device ID (virtio v1.4, chapter 5 "Device Types"). */
+  int deviceId();
+
+  /** Base class, subclass and programming interface of the PCI function, in 24 bits. */
+  int pciClass();
+
+  /** Feature bits 0 to 63 that work. */
+  long offeredFeatures();
+
+  /** The bits of them without which the device refuses FEATURES_OK. */
+  long requiredFeatures();
+
+  /** Number of virtqueues, at most 64. */
+  int queues();
+
+  /** The largest size of any queue, in descriptors: a power of two, at most 32768. */
+  int maxQueueSize();
+
+  /** Bytes of device configuration that exist. */
+  int configBytes();
+
+  /** A byte of the device configuration, 0 to 255; {@code offset} exists. */
+  int configByte(int offset);
+
+  /** The driver writes a byte of the device configuration; {@code offset} exists. */
+  void writeConfigByte(int offset, int value);
+
+  /** The transport introduces itself: called once, before anything else. */
+  void plugIn(VirtioTransport transport);
+
+  /** The driver's FEATURES_OK stuck; {@code features} hold until {@link #reset()}. */
+  void featuresAgreed(long features);
+
+  /**
+   * A queue that the driver has enabled goes live. Its size is a power of two within {@link
+   * #maxQueueSize()}; the addresses are as the driver wrote them.
+   */
+  void startQueue(int queue, int size, long descriptorArea, long driverArea, long deviceArea);
+
+  /**
+   * The driver resets one queue. When this returns the device touches it no more (virtio v1.4,
+   * 2.6.1 "Virtqueue Reset").
+   */
+  void resetQueue(int queue);
+
+  /**
+   * Everything is as after power-on. When this returns the device touches no memory and sends no
+   * interrupt (virtio v1.4, 2.4 "Device Reset").
+   */
+  void reset();
+
+  /**
+   * The driver kicks {@code queue}, from 0 to {@link #queues()} - 1. Any thread, without the lock,
+   * at any time; must not block.
+   */
+  void kick(int queue);
+
+  /** What may have held the device up has changed: bus mastering, or the status. */
+  void wake();
+}

@@ -1,0 +1,485 @@
+package dev.virtiolab.virtio.transport;
+
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.PCI_CFG_DATA;
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.VIRTIO_PCI_CAP_COMMON_CFG;
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.VIRTIO_PCI_CAP_DEVICE_CFG;
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.VIRTIO_PCI_CAP_ISR_CFG;
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.VIRTIO_PCI_CAP_NOTIFY_CFG;
+import static dev.virtiolab.virtio.transport.VirtioPciCapLayout.VIRTIO_PCI_CAP_PCI_CFG;
+
+import dev.virtiolab.pci.config.AccessKind;
+import dev.virtiolab.pci.config.ConfigSpace;
+import dev.virtiolab.pci.config.RegisterRule;
+import dev.virtiolab.pci.function.BarHandler;
+import dev.virtiolab.pci.function.BarType;
+import dev.virtiolab.pci.function.ConfigHook;
+import dev.virtiolab.pci.function.FunctionIdentity;
+import dev.virtiolab.pci.function.InterruptPin;
+import dev.virtiolab.pci.function.MessageTarget;
+import dev.virtiolab.pci.function.MsiX;
+import dev.virtiolab.pci.function.PciFunction;
+import dev.virtiolab.pci.function.ResetKind;
+import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * A virtio device as a PCI function (virtio v1.4, 4.1 "Virtio Over PCI Bus"), as QEMU presents it
+ * with {@code disable-legacy=on}: MSI-X in BAR 1, the four structures of the package's picture in
+ * BAR 4. Where it differs from QEMU, docs/adr/0002-where-we-differ-from-qemu.md says why.
+ *
+ * <p>An access to BAR 4 is taken apart into naturally aligned ones of at most 4 bytes, lowest
+ * first. The function's lock is the device's: registers and batches of frames exclude each other.
+ * Only the notify structure takes none.
+ */
+public final class VirtioPciFunction extends PciFunction {
+  /** The BAR that holds the virtio structures. */
+  public static final int REGISTER_BAR = 4;
+
+  private static final int VENDOR_ID = 0x1af4;
+  private static final int FIRST_DEVICE_ID = 0x1040;
+  private static final int REVISION = 1;
+
+  /** QEMU's: "reflect the vendor of the environment" (4.1.2.1). */
+  private static final int SUBSYSTEM_VENDOR_ID = 0x1af4;
+
+  private static final int SUBSYSTEM_ID = 0x1100;
+  private static final int INTA = 1;
+
+  // BAR 4
+  static final long COMMON_OFFSET = 0x0000;
+  static final long ISR_OFFSET = 0x1000;
+  static final long DEVICE_OFFSET = 0x2000;
+  static final long NOTIFY_OFFSET = 0x3000;
+  private static final int STRUCTURE_BYTES = 0x1000;
+  private static final long REGISTER_BAR_BYTES = 0x4000;
+  private static final int NOTIFY_OFF_MULTIPLIER = 4;
+
+  // BAR 1
+  private static final int MSIX_BAR = 1;
+  private static final long MSIX_BAR_BYTES = 0x1000;
+  private static final int MSIX_VECTORS = 4;
+  private static final int MSIX_PENDING_OFFSET = 0x800;
+
+  // ISR status (4.1.4.5 "ISR status capability")
+  private static final int ISR_QUEUE = 1;
+
+  /**
+   * QEMU sets the queue bit with it: a driver then looks at its queues too, which does no harm, and
+   * a driver that shares the line and looks at one bit only is not surprised.
+   */
+  private static final int ISR_CONFIG = 2 | ISR_QUEUE;
+
+  private final VirtioDevice device;
+  private final DeviceMemory memory;
+  private final CommonConfig common;
+  private final MsiX msix;
+  private final boolean express;
+  private int isr;
+
+  private VirtioPciFunction(
+      VirtioDevice device,
+      boolean express,
+      BusMemory platform,
+      BusMemory physical,
+      MessageTarget messages,
+      InterruptPin pin) {
+    super(
+        new FunctionIdentity(
+            VENDOR_ID,
+            FIRST_DEVICE_ID + device.deviceId(),
+            REVISION,
+            device.pciClass(),
+            SUBSYSTEM_VENDOR_ID,
+            SUBSYSTEM_ID,
+            INTA),
+        express ? ConfigSpace.EXPRESS_BYTES : ConfigSpace.CONVENTIONAL_BYTES,
+        messages,
+        pin);
+    this.device = device;
+    this.express = express;
+    memory = new DeviceMemory(busMaster(platform), busMaster(physical));
+    common = new CommonConfig(device, new RegisterEffects(), MSIX_VECTORS);
+    int next = 0x40;
+    if (express) {
+      addExpress(0x40);
+      addPowerManagement(0x7c, false);
+      next = 0x84;
+    }
+    next = addStructure(next, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_OFFSET);
+    next = addStructure(next, VIRTIO_PCI_CAP_ISR_CFG, ISR_OFFSET);
+    next = addStructure(next, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFFSET);
+    next = addStructure(next, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFFSET);
+    next = addWindow(next);
+    msix = addMsiX(next, MSIX_VECTORS, MSIX_BAR, MSIX_BAR_BYTES, 0, MSIX_PENDING_OFFSET);
+    addBar(
+        REGISTER_BAR, BarType.MEMORY_64_PREFETCHABLE, REGISTER_BAR_BYTES, new RegisterBarHandler());
+    device.plugIn(new Transport());
+  }
+
+  /**
+   * The function for a conventional root bus: 256 bytes of configuration space.
+   *
+   * @param device what it is; plugged in here, once
+   * @param platform memory as VIRTIO_F_ACCESS_PLATFORM has the device see it: through the
+   *     platform's translation
+   * @param physical memory as the device sees it without that feature: by physical address; of the
+   *     same memory, with the same generation
+   * @param messages where MSI-X messages go
+   * @param pin the wire of INTA#
+   * @throws IllegalArgumentException if the two views are not of one memory
+   */
+  public static VirtioPciFunction conventional(
+      VirtioDevice device,
+      BusMemory platform,
+      BusMemory physical,
+      MessageTarget messages,
+      InterruptPin pin) {
+    return new VirtioPciFunction(device, false, platform, physical, messages, pin);
+  }
+
+  /**
+   * The function for a slot behind a root port: with the PCI Express capability, function-level
+   * reset and power management. Otherwise as {@link #conventional}.
+   */
+  public static VirtioPciFunction express(
+      VirtioDevice device,
+      BusMemory platform,
+      BusMemory physical,
+      MessageTarget messages,
+      InterruptPin pin) {
+    return new VirtioPciFunction(device, true, platform, physical, messages, pin);
+  }
+
+  /** Whether this is the function for a slot behind a root port. */
+  public boolean isExpress() {
+    return express;
+  }
+
+  /** The device status field, as the driver would read it; any thread. */
+  public int deviceStatus() {
+    lock().lock();
+    try {
+      return common.status().bits();
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  /** The features that hold, 0 before FEATURES_OK; any thread. */
+  public long negotiatedFeatures() {
+    lock().lock();
+    try {
+      return common.negotiation().negotiated();
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  /** The device's MSI-X, for whoever counts messages. */
+  public MsiX msix() {
+    return msix;
+  }
+
+  @Override
+  protected void onReset(ResetKind kind) {
+    resetDevice();
+  }
+
+  @Override
+  protected void onGatesChanged() {
+    device.wake();
+  }
+
+  // ---- capabilities
+
+  /** Adds the capability that says where a structure is; returns where the next may begin. */
+  private int addStructure(int at, int type, long structureOffset) {
+    boolean notify = type == VIRTIO_PCI_CAP_NOTIFY_CFG;
+    int bytes = notify ? VirtioPciCapLayout.EXTENDED_BYTES : VirtioPciCapLayout.BYTES;
+    addVendorCapability(at, bytes, type, ConfigHook.NONE);
+    config().initialize(at + VirtioPciCapLayout.BAR, 1, REGISTER_BAR);
+    config().initialize(at + VirtioPciCapLayout.OFFSET, 4, structureOffset);
+    config().initialize(at + VirtioPciCapLayout.LENGTH, 4, STRUCTURE_BYTES);
+    if (notify) {
+      config().initialize(at + VirtioPciCapLayout.NOTIFY_OFF_MULTIPLIER, 4, NOTIFY_OFF_MULTIPLIER);
+    }
+    return at + bytes;
+  }
+
+  /**
+   * Adds the window into BAR 4 for who cannot reach it otherwise; returns where the next may be.
+   */
+  private int addWindow(int at) {
+    int bytes = VirtioPciCapLayout.EXTENDED_BYTES;
+    addVendorCapability(at, bytes, VIRTIO_PCI_CAP_PCI_CFG, new Window(at));
+    writable("pci_cfg bar", at + VirtioPciCapLayout.BAR, 1);
+    writable("pci_cfg offset", at + VirtioPciCapLayout.OFFSET, 4);
+    writable("pci_cfg length", at + VirtioPciCapLayout.LENGTH, 4);
+    writable("pci_cfg_data", at + PCI_CFG_DATA, 4);
+    return at + bytes;
+  }
+
+  private void addVendorCapability(int at, int bytes, int type, ConfigHook hook) {
+    byte[] body = new byte[bytes - VirtioPciCapLayout.CAP_LEN];
+    body[0] = (byte) bytes;
+    body[VirtioPciCapLayout.CFG_TYPE - VirtioPciCapLayout.CAP_LEN] = (byte) type;
+    addCapability(VirtioPciCapLayout.VENDOR_SPECIFIC, at, body, hook);
+  }
+
+  private void writable(String name, int offset, int bytes) {
+    long mask = (1L << 8 * bytes) - 1;
+    config().declare(new RegisterRule(name, offset, bytes, AccessKind.READ_WRITE, mask));
+  }
+
+  /**
+   * VIRTIO_PCI_CAP_PCI_CFG (virtio v1.4, 4.1.4.9 "PCI configuration access capability"): touching
+   * {@code pci_cfg_data} accesses {@code cap.length} bytes of {@code cap.bar} at {@code
+   * cap.offset}, whatever the width of the configuration access, and whether or not the BAR
+   * decodes.
+   *
+   * <p>What the driver must not do has these answers: an offset that is not a multiple of the
+   * length is rounded down; a length other than 1, 2 and 4, a BAR other than BAR 4 and an offset
+   * beyond it are no access, and {@code pci_cfg_data} keeps what it holds.
+   */
+  private final class Window implements ConfigHook {
+    private final int at;
+
+    Window(int at) {
+      this.at = at;
+    }
+
+    @Override
+    public void beforeRead(int offset, int width) {
+      int length = accessBytes(offset, width);
+      if (length != 0) {
+        config().store(at + PCI_CFG_DATA, length, readRegisters(target(length), length));
+      }
+    }
+
+    @Override
+    public void afterWrite(int offset, int width) {
+      int length = accessBytes(offset, width);
+      if (length != 0) {
+        writeRegisters(target(length), length, config().load(at + PCI_CFG_DATA, length));
+      }
+    }
+
+    /** Bytes to access behind the window; 0 for no access. */
+    private int accessBytes(int offset, int width) {
+      if (offset + width <= at + PCI_CFG_DATA || offset >= at + PCI_CFG_DATA + 4) {
+        return 0;
+      }
+      long length = config().load(at + VirtioPciCapLayout.LENGTH, 4);
+      boolean possible = length == 1 || length == 2 || length == 4;
+      boolean here = config().load(at + VirtioPciCapLayout.BAR, 1) == REGISTER_BAR;
+      return possible && here && target((int) length) < REGISTER_BAR_BYTES ? (int) length : 0;
+    }
+
+    private long target(int length) {
+      return config().load(at + VirtioPciCapLayout.OFFSET, 4) & -length;
+    }
+  }
+
+  // ---- BAR 4
+
+  private final class RegisterBarHandler implements BarHandler {
+    @Override
+    public long read(long offset, int width) {
+      return readRegisters(offset, width);
+    }
+
+    @Override
+    public void write(long offset, int width, long value) {
+      writeRegisters(offset, width, value);
+    }
+  }
+
+  private long readRegisters(long offset, int width) {
+    if (offset >= NOTIFY_OFFSET) {
+      return 0;
+    }
+    lock().lock();
+    try {
+      long value = 0;
+      for (int done = 0; done < width; ) {
+        int bytes = piece(offset + done, width - done);
+        long part = readRegister(offset + done, bytes) & ConfigSpace.allOnes(bytes);
+        value |= part << 8 * done;
+        done += bytes;
+      }
+      return value;
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  private void writeRegisters(long offset, int width, long value) {
+    if (offset >= NOTIFY_OFFSET) {
+      for (int done = 0; done < width; ) {
+        notifyQueue(offset + done);
+        done += piece(offset + done, width - done);
+      }
+      return;
+    }
+    lock().lock();
+    try {
+      for (int done = 0; done < width; ) {
+        int bytes = piece(offset + done, width - done);
+        writeRegister(offset + done, bytes, value >>> 8 * done & ConfigSpace.allOnes(bytes));
+        done += bytes;
+      }
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  /**
+   * Bytes of the largest naturally aligned access at {@code offset}: 1, 2 or 4, within what is
+   * left.
+   */
+  private static int piece(long offset, int left) {
+    int aligned = (int) Long.lowestOneBit(offset | 4);
+    return Math.min(aligned, Integer.highestOneBit(left));
+  }
+
+  private long readRegister(long offset, int bytes) {
+    if (offset < ISR_OFFSET) {
+      return common.read((int) (offset - COMMON_OFFSET));
+    }
+    if (offset < DEVICE_OFFSET) {
+      return offset == ISR_OFFSET ? takeIsr() : 0;
+    }
+    return readDeviceConfig((int) (offset - DEVICE_OFFSET), bytes);
+  }
+
+  private void writeRegister(long offset, int bytes, long value) {
+    if (offset < ISR_OFFSET) {
+      common.write((int) (offset - COMMON_OFFSET), value);
+    } else if (offset >= DEVICE_OFFSET) {
+      writeDeviceConfig((int) (offset - DEVICE_OFFSET), bytes, value);
+    }
+  }
+
+  /** Reading ISR status clears it and takes the interrupt back (4.1.4.5). */
+  private int takeIsr() {
+    int taken = isr;
+    isr = 0;
+    intx().lower();
+    return taken;
+  }
+
+  /** Where the configuration ends it reads as all ones, an access that straddles the end wholly. */
+  private long readDeviceConfig(int offset, int bytes) {
+    if (offset + bytes > device.configBytes()) {
+      return ConfigSpace.allOnes(bytes);
+    }
+    long value = 0;
+    for (int i = 0; i < bytes; i++) {
+      value |= (long) device.configByte(offset + i) << 8 * i;
+    }
+    return value;
+  }
+
+  private void writeDeviceConfig(int offset, int bytes, long value) {
+    if (offset + bytes > device.configBytes()) {
+      return;
+    }
+    for (int i = 0; i < bytes; i++) {
+      device.writeConfigByte(offset + i, (int) (value >>> 8 * i) & 0xff);
+    }
+  }
+
+  /**
+   * A kick. The address alone says which queue, as on QEMU: what is written, and how wide, does not
+   * matter. No lock: a driver never waits for a batch of frames.
+   */
+  private void notifyQueue(long offset) {
+    long queue = (offset - NOTIFY_OFFSET) / NOTIFY_OFF_MULTIPLIER;
+    if (queue < device.queues()) {
+      device.kick((int) queue);
+    }
+  }
+
+  // ---- what the registers cause, and what the device asks
+
+  private void resetDevice() {
+    common.reset();
+    isr = 0;
+    intx().lower();
+    device.reset();
+    memory.choose(false);
+  }
+
+  private void configInterrupt() {
+    if (common.status().driverOk()) {
+      interrupt(ISR_CONFIG, common.configVector());
+    }
+  }
+
+  private void interrupt(int isrBits, int vector) {
+    // Also with MSI-X, as QEMU does: the specification asks for it for configuration changes.
+    isr |= isrBits;
+    if (msix.enabled()) {
+      msix.signal(vector);
+    } else {
+      intx().raise();
+    }
+  }
+
+  private void breakDown() {
+    common.status().needsReset();
+    configInterrupt();
+  }
+
+  private final class RegisterEffects implements CommonConfig.Effects {
+    @Override
+    public void resetDevice() {
+      VirtioPciFunction.this.resetDevice();
+    }
+
+    @Override
+    public void featuresAgreed(long features) {
+      memory.choose(FeatureBits.has(features, FeatureBits.VIRTIO_F_ACCESS_PLATFORM));
+      device.featuresAgreed(features);
+    }
+
+    @Override
+    public void needsReset() {
+      breakDown();
+    }
+  }
+
+  private final class Transport implements VirtioTransport {
+    @Override
+    public ReentrantLock lock() {
+      return VirtioPciFunction.this.lock();
+    }
+
+    @Override
+    public BusMemory memory() {
+      return memory;
+    }
+
+    @Override
+    public boolean live() {
+      return common.status().live();
+    }
+
+    @Override
+    public void queueInterrupt(int queue) {
+      interrupt(ISR_QUEUE, common.queueVector(queue));
+    }
+
+    @Override
+    public void configChanged() {
+      common.configChanged();
+      configInterrupt();
+    }
+
+    @Override
+    public void needsReset() {
+      breakDown();
+    }
+  }
+}
