@@ -262,16 +262,44 @@ public final class SplitQueue {
   }
 
   /**
+   * Looks at the ring until it offers something, at most {@code looks} times, and takes nothing:
+   * for a device in poll mode. It does not pause between looks; its caller does between calls,
+   * which should last some microseconds, since a change of mappings is seen only by the next call.
+   *
+   * @param looks at least 1
+   * @return whether {@link #next} has more to say than EMPTY or BLOCKED
+   */
+  public boolean spin(int looks) {
+    if (state != QueueState.RUNNING) {
+      return state == QueueState.BROKEN;
+    }
+    if (availNext != availSeen) {
+      return true;
+    }
+    long at = avail.locate(SplitQueueLayout.AVAIL_IDX, Short.BYTES, mappings.acquire());
+    if (at < 0) {
+      return unreachable(avail.fault()) == Outcome.BROKEN;
+    }
+    MemorySegment ring = avail.segment();
+    for (int i = 0; i < looks; i++) {
+      if (loadIndexAcquire(ring, at) != availNext) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
    * Gives the chain that was taken last back to the ring: the next {@link #next} takes it again,
    * and reads it anew.
    */
   public void rewind(Chain chain) {
-    if (!giveUp(chain)) {
-      return;
-    }
-    if (RingIndex.plus(chain.index(), 1) != availNext) {
+    if (chain.owner() == run && RingIndex.plus(chain.index(), 1) != availNext) {
       throw new IllegalStateException(
           "not the last chain taken: index=" + chain.index() + " next=" + availNext);
+    }
+    if (!giveUp(chain)) {
+      return;
     }
     availNext = chain.index();
     counters.chainGivenBack(kicksOff);
@@ -284,12 +312,12 @@ public final class SplitQueue {
    *     Chain#writableBytes()}
    */
   public void complete(Chain chain, int writtenBytes) {
-    if (!giveUp(chain)) {
-      return;
-    }
     if (writtenBytes < 0 || writtenBytes > chain.writableBytes()) {
       throw new IllegalArgumentException(
           "writtenBytes=" + writtenBytes + " writableBytes=" + chain.writableBytes());
+    }
+    if (!giveUp(chain)) {
+      return;
     }
     if (state != QueueState.RUNNING) {
       return; // The driver has broken the queue meanwhile.
@@ -517,9 +545,7 @@ public final class SplitQueue {
     if (at < 0) {
       return unreachable(avail.fault());
     }
-    // Acquire: pairs with the driver's barrier before its store of avail.idx (2.7.13.3.1), so that
-    // ring entries, descriptors and buffers up to the index are seen.
-    int index = (short) LE16.getAcquire(avail.segment(), at) & 0xFFFF;
+    int index = loadIndexAcquire(avail.segment(), at);
     // What the driver may have outstanding is counted from what we have shown it as used. An index
     // that went back looks like a jump too.
     if (RingIndex.distance(index, usedPublished) > size
@@ -529,6 +555,15 @@ public final class SplitQueue {
     }
     availSeen = index;
     return availSeen == availNext ? Outcome.EMPTY : Outcome.CHAIN;
+  }
+
+  /**
+   * Loads {@code avail.idx}: the only place that does. Acquire: pairs with the driver's barrier
+   * before its store of avail.idx (2.7.13.3.1), so that ring entries, descriptors and buffers up to
+   * the index are seen; and a loop that waits for it sees it move.
+   */
+  private static int loadIndexAcquire(MemorySegment ring, long at) {
+    return (short) LE16.getAcquire(ring, at) & 0xFFFF;
   }
 
   private boolean usedEventPassed(int before, long generation) {
