@@ -26,6 +26,13 @@ public interface Platform extends AutoCloseable {
    */
   BusMemory busMemory(int requesterId);
 
+  /**
+   * What a bus master sees that goes around the translation and uses guest-physical addresses, as a
+   * virtio device does without VIRTIO_F_ACCESS_PLATFORM. On encrypted memory that is ciphertext
+   * still; {@link PhysicalMemory#busView} knows nothing of it and must not be used there.
+   */
+  BusMemory physicalBusMemory();
+
   /** What is in the DRAM. */
   RawDram dram();
 

@@ -13,7 +13,6 @@ import java.util.Optional;
 public final class PcPlatform implements Platform {
   private final PhysicalMemory memory;
   private final CpuMemory cpuMemory;
-  private final BusMemory busMemory;
   private final RawDram dram;
 
   /** The platform over {@code memory}, which stays its caller's to close. */
@@ -21,7 +20,6 @@ public final class PcPlatform implements Platform {
     this.memory = memory;
     Ram ram = new Ram(memory);
     cpuMemory = new FlatCpuMemory(ram);
-    busMemory = new IdentityBusMemory(ram, memory.generation());
     dram = new FlatDram(ram);
   }
 
@@ -40,10 +38,15 @@ public final class PcPlatform implements Platform {
     return cpuMemory;
   }
 
-  /** The same for every requester: nothing tells them apart. */
+  /** The same for every requester: nothing tells them apart, and nothing is translated. */
   @Override
   public BusMemory busMemory(int requesterId) {
-    return busMemory;
+    return memory.busView();
+  }
+
+  @Override
+  public BusMemory physicalBusMemory() {
+    return memory.busView();
   }
 
   @Override

@@ -71,6 +71,12 @@ public final class SevPlatform implements Platform {
     return busMemory;
   }
 
+  /** The same again: there is no translation to go around, and still no key. */
+  @Override
+  public BusMemory physicalBusMemory() {
+    return busMemory;
+  }
+
   @Override
   public RawDram dram() {
     return dram;

@@ -22,7 +22,7 @@ class PcPlatformTest {
   private static final int PAGE = 4096;
   private static final long SIZE = 4 * PAGE;
 
-  private final PhysicalMemory memory = PhysicalMemory.allocate(SIZE);
+  private final PhysicalMemory memory = PhysicalMemory.allocate(SIZE, SIZE);
   private final PcPlatform platform = new PcPlatform(memory);
   private final CpuMemory cpu = platform.cpuMemory();
 
@@ -93,6 +93,7 @@ class PcPlatformTest {
       long address = region.base() + PAGE + 24;
       cpu.fill(address, 16, (byte) 0x5a);
       DmaWindow window = new DmaWindow();
+      assertTrue(platform.physicalBusMemory().resolve(address, DmaAccess.READ, window));
       assertTrue(platform.busMemory(8).resolve(address, DmaAccess.READ, window));
       assertEquals(region.base(), window.base());
       assertEquals(region.segment().byteSize(), window.length());
@@ -113,8 +114,9 @@ class PcPlatformTest {
   @Test
   void aBusMasterFindsNoMemoryWhereThereIsNone() {
     DmaWindow window = new DmaWindow();
-    long past = memory.regions().getLast().limit();
-    for (long address : new long[] {past, -1, Long.MIN_VALUE, Long.MAX_VALUE}) {
+    long past = memory.limit();
+    for (long address :
+        new long[] {SIZE, PhysicalMemory.HIGH_BASE - 1, past, -1, Long.MIN_VALUE, Long.MAX_VALUE}) {
       assertFalse(platform.busMemory(8).resolve(address, DmaAccess.WRITE, window));
       assertEquals(DmaFault.NO_MEMORY, window.fault());
     }

@@ -22,25 +22,25 @@ import org.junit.jupiter.api.Test;
  * Lazy and eager encryption cannot be told apart: the same random history is lived through by both,
  * and whatever any observer sees is compared byte for byte as it is seen.
  *
- * <p>{@code -Dvirtiolab.seed=N} replays one run; the failing history's own seed is in the message.
+ * <p>{@code -Dvirtiolab.seed=N} replays a run; a failure names the history and the step.
  */
 class EagerEquivalenceTest {
   private static final int HISTORIES = 3000;
   private static final int STEPS = 200;
   private static final int PAGE = 4096;
-  private static final int LOW_PAGES = 10;
-  private static final int HIGH_PAGES = 6;
+  private static final long LOW_PAGES = 10;
+  private static final long HIGH_PAGES = 6;
 
   @Test
   void noObserverCanTellLazyFromEagerEncryption() throws GeneralSecurityException {
     long seed = Long.getLong("virtiolab.seed", System.nanoTime());
     System.out.println("EagerEquivalenceTest: -Dvirtiolab.seed=" + seed);
     SplittableRandom seeds = new SplittableRandom(seed);
-    for (int i = 0; i < HISTORIES; i++) {
-      long one = seeds.nextLong();
-      try (PhysicalMemory memory =
-          PhysicalMemory.allocate((long) (LOW_PAGES + HIGH_PAGES) * PAGE)) {
-        new History(memory, one, "seed=%d history=%d".formatted(seed, i)).run();
+    try (PhysicalMemory memory = PhysicalMemory.allocate(LOW_PAGES * PAGE, HIGH_PAGES * PAGE)) {
+      for (int i = 0; i < HISTORIES; i++) {
+        memory.regions().forEach(region -> region.segment().fill((byte) 0));
+        String name = "-Dvirtiolab.seed=%d history=%d".formatted(seed, i);
+        new History(memory, seeds.nextLong(), name).run();
       }
     }
   }

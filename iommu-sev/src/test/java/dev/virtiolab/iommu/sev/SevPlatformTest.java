@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,13 +17,17 @@ import dev.virtiolab.pci.memory.MappingGeneration;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.pci.memory.RamRegion;
 import dev.virtiolab.pci.memory.RawDram;
+import dev.virtiolab.posix.fixture.Allocation;
 import java.lang.foreign.MemorySegment;
 import java.security.GeneralSecurityException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicReference;
 import javax.crypto.Cipher;
 import javax.crypto.spec.SecretKeySpec;
 import org.junit.jupiter.api.AfterEach;
@@ -31,9 +36,11 @@ import org.junit.jupiter.api.Test;
 class SevPlatformTest {
   private static final int PAGE = 4096;
   private static final int PAGES = 16;
+  private static final long LOW_PAGES = 10;
   private static final HexFormat HEX = HexFormat.of();
 
-  private final PhysicalMemory memory = PhysicalMemory.allocate((long) PAGES * PAGE);
+  private final PhysicalMemory memory =
+      PhysicalMemory.allocate(LOW_PAGES * PAGE, (PAGES - LOW_PAGES) * PAGE);
   private final SevPlatform platform =
       new SevPlatform(
           memory,
@@ -55,14 +62,23 @@ class SevPlatformTest {
 
   /** Guest-physical address of the page that lies at {@code systemPhysical}. */
   private long guestPhysical(long systemPhysical) {
-    for (RamRegion region : memory.regions()) {
-      for (long page = region.base(); page < region.limit(); page += PAGE) {
-        if (dram.systemPhysical(page) == systemPhysical) {
-          return page;
-        }
+    for (long page : pages()) {
+      if (dram.systemPhysical(page) == systemPhysical) {
+        return page;
       }
     }
     throw new AssertionError("nothing lies there");
+  }
+
+  /** Guest-physical address of every page. */
+  private List<Long> pages() {
+    List<Long> pages = new ArrayList<>();
+    for (RamRegion region : memory.regions()) {
+      for (long page = region.base(); page < region.limit(); page += PAGE) {
+        pages.add(page);
+      }
+    }
+    return pages;
   }
 
   private byte[] cpuRead(long address, int length) {
@@ -112,16 +128,16 @@ class SevPlatformTest {
     byte[] plain = random(PAGE, 1);
     cpuWrite(page, plain);
     byte[] seen = device.read(0, page, PAGE);
-    for (int where = 0; where < PAGES; where++) {
-      long systemPhysical = (long) where * PAGE;
+    for (long guest : pages()) {
+      long systemPhysical = dram.systemPhysical(guest);
       byte[] opened = decrypt(seen, systemPhysical);
-      if (systemPhysical == dram.systemPhysical(page)) {
+      if (guest == page) {
         assertArrayEquals(plain, opened);
       } else {
         for (int block = 0; block < PAGE; block += 16) {
           assertFalse(
               Arrays.equals(plain, block, block + 16, opened, block, block + 16),
-              "page " + where + " block " + block);
+              "page " + guest + " block " + block);
         }
       }
     }
@@ -155,10 +171,10 @@ class SevPlatformTest {
 
   @Test
   void equalPlaintextsDifferInDramWhereverTheyLie() {
-    cpu.fill(0, (long) PAGES * PAGE, (byte) 0x11);
     Set<String> blocks = new HashSet<>();
-    for (int page = 0; page < PAGES; page++) {
-      byte[] raw = dramRead((long) page * PAGE, PAGE);
+    for (long page : pages()) {
+      cpu.fill(page, PAGE, (byte) 0x11);
+      byte[] raw = dramRead(dram.systemPhysical(page), PAGE);
       for (int block = 0; block < PAGE; block += 16) {
         blocks.add(HEX.formatHex(raw, block, block + 16));
       }
@@ -171,14 +187,12 @@ class SevPlatformTest {
     for (long seed = 0; seed < 200; seed++) {
       try (SevPlatform other = new SevPlatform(memory, new SplittableRandom(seed))) {
         Set<Long> frames = new HashSet<>();
-        for (RamRegion region : memory.regions()) {
-          for (long page = region.base(); page < region.limit(); page += PAGE) {
-            long system = other.dram().systemPhysical(page);
-            assertNotEquals(page, system);
-            assertEquals(system + 77, other.dram().systemPhysical(page + 77));
-            assertTrue(memory.regions().stream().anyMatch(r -> r.contains(system)));
-            frames.add(system);
-          }
+        for (long page : pages()) {
+          long system = other.dram().systemPhysical(page);
+          assertNotEquals(page, system);
+          assertEquals(system + 77, other.dram().systemPhysical(page + 77));
+          assertTrue(pages().contains(system));
+          frames.add(system);
         }
         assertEquals(PAGES, frames.size());
       }
@@ -286,8 +300,70 @@ class SevPlatformTest {
     assertTrue(platform.busMemory(8).resolve(7 * PAGE + 9, DmaAccess.WRITE, window));
     assertEquals(7 * PAGE, window.base());
     assertEquals(PAGE, window.length());
-    assertFalse(platform.busMemory(8).resolve((long) PAGES * PAGE, DmaAccess.READ, window));
+    assertFalse(platform.busMemory(8).resolve(LOW_PAGES * PAGE, DmaAccess.READ, window));
     assertEquals(DmaFault.NO_MEMORY, window.fault());
+  }
+
+  @Test
+  void aRunIsFollowedSoFarAndNoFurther() {
+    try (PhysicalMemory large = PhysicalMemory.allocate(600L * PAGE);
+        SevPlatform other = new SevPlatform(large, new SplittableRandom(3))) {
+      other.pageAttributes().orElseThrow().setShared(0, 600);
+      DmaWindow window = new DmaWindow();
+      long middle = 300L * PAGE + 5;
+      assertTrue(other.busMemory(8).resolve(middle, DmaAccess.READ, window));
+      assertTrue(window.covers(middle, 100 * PAGE, large.generation().acquire()));
+      assertTrue(window.length() <= 256 * PAGE, "length " + window.length());
+      long end = window.base() + window.length();
+      assertTrue(other.busMemory(8).resolve(end, DmaAccess.READ, window));
+      assertTrue(window.covers(end, PAGE, large.generation().acquire()));
+    }
+  }
+
+  @Test
+  void sealingOpeningFlippingAndResolvingAllocateNothing() {
+    DmaWindow window = new DmaWindow();
+    attributes.setShared(2 * PAGE, 2);
+    long bytes =
+        Allocation.bytesOf(
+            2000,
+            () -> {
+              for (int i = 0; i < 50; i++) {
+                cpu.putInt(0, i);
+                platform.busMemory(8).resolve(0, DmaAccess.READ, window);
+                attributes.setShared(PAGE, 1);
+                platform.busMemory(8).resolve(3 * PAGE, DmaAccess.READ, window);
+                attributes.setPrivate(PAGE, 1);
+                platform.busMemory(8).resolve(3 * PAGE, DmaAccess.READ, window);
+              }
+            });
+    assertTrue(bytes < 1024, "bytes of 50 rounds: " + bytes);
+  }
+
+  @Test
+  void twoThreadsOnPagesOfTheirOwnDoNotDisturbOneAnother() throws InterruptedException {
+    AtomicReference<Throwable> failure = new AtomicReference<>();
+    List<Thread> threads = new ArrayList<>();
+    for (int t = 0; t < 2; t++) {
+      long page = (long) t * PAGE;
+      DmaWindow window = new DmaWindow();
+      Thread thread =
+          new Thread(
+              () -> {
+                for (int i = 0; i < 20_000; i++) {
+                  cpu.putLong(page + i % 500 * 8, i);
+                  platform.busMemory(8).resolve(page, DmaAccess.READ, window); // seals
+                  assertEquals(i, cpu.getLong(page + i % 500 * 8)); // opens
+                }
+              });
+      thread.setUncaughtExceptionHandler((who, why) -> failure.set(why));
+      threads.add(thread);
+      thread.start();
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    assertNull(failure.get(), () -> String.valueOf(failure.get()));
   }
 
   @Test
