@@ -25,8 +25,11 @@ final class TimerService {
   /** The period of a PERIODIC timer that asks for one per tick. */
   static final long TICK_NANOS = 10_000_000;
 
-  /** At least so long between two interrupts, so that a tiny period cannot starve the firmware. */
-  static final long INTERRUPT_DISTANCE_NANOS = 10_000;
+  /**
+   * At least so long between two interrupts, so that a tiny period does not starve the firmware. (A
+   * notification that takes longer than its timer's period does, here as in edk2.)
+   */
+  static final long INTERRUPT_DISTANCE_NANOS = 100_000;
 
   private static final int CHECK_TPL = Tpl.HIGH_LEVEL - 1;
   private static final long NANOS_PER_UNIT = 100;
