@@ -10,10 +10,10 @@ final class Bench {
   /** Bus address of the first byte of memory: not 0, so that offsets and addresses differ. */
   static final long BASE = 0x4000_0000L;
 
-  /** Bus address where buffers may lie, after rings of up to 1024 descriptors. */
-  static final long BUFFERS = BASE + 0x1_0000;
+  /** Bus address where buffers may lie, after rings of up to 32768 descriptors. */
+  static final long BUFFERS = BASE + 0x10_0000;
 
-  static final int BYTES = 1 << 20;
+  static final int BYTES = 2 << 20;
 
   final MemorySegment memory;
   final MockBus bus;

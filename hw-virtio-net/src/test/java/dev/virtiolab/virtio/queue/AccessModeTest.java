@@ -1,0 +1,57 @@
+package dev.virtiolab.virtio.queue;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.instruction.InvokeInstruction;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Access modes as compiled. An x86 processor forgives some that are too weak, so that running the
+ * code there cannot show all of them; the class file can, on any machine.
+ */
+class AccessModeTest {
+
+  @Test
+  void availIdxIsLoadedByAcquire() throws IOException {
+    assertEquals(List.of("getAcquire"), modes("loadIndexAcquire"));
+  }
+
+  @Test
+  void usedIdxIsStoredByReleaseAndFollowedByAFullFence() throws IOException {
+    assertEquals(List.of("setRelease", "fullFence"), modes("publish"));
+  }
+
+  @Test
+  void theReCheckAfterEnablingKicksComesAfterAFullFence() throws IOException {
+    assertEquals(List.of("fullFence"), modes("enableKicks"));
+  }
+
+  /** The VarHandle methods that a method of the queue calls, in order. */
+  private static List<String> modes(String method) throws IOException {
+    byte[] bytes;
+    try (var in = SplitQueue.class.getResourceAsStream("SplitQueue.class")) {
+      bytes = in.readAllBytes();
+    }
+    List<String> modes = new ArrayList<>();
+    for (MethodModel model : ClassFile.of().parse(bytes).methods()) {
+      if (model.methodName().equalsString(method)) {
+        model
+            .code()
+            .orElseThrow()
+            .forEach(
+                element -> {
+                  if (element instanceof InvokeInstruction invoke
+                      && invoke.owner().asInternalName().equals("java/lang/invoke/VarHandle")) {
+                    modes.add(invoke.name().stringValue());
+                  }
+                });
+      }
+    }
+    return modes;
+  }
+}
