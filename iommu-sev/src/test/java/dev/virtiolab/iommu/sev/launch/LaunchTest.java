@@ -67,6 +67,22 @@ class LaunchTest {
   }
 
   @Test
+  void thePolicyIsMeasuredAs32BitsLittleEndian() {
+    // By Python's hmac over 04 00 18 00, 03 00 18 00, SHA-256 of nothing, and the nonce.
+    LaunchSession known =
+        new LaunchSession(HEX.parseHex("66320db73158a35a255d051758e95ed4"), 0x00180003);
+    LaunchMeasurement measurement =
+        LaunchMeasurement.of(
+            new SevApi(0, 24, 0),
+            known,
+            Launch.sha256().digest(),
+            HEX.parseHex("4fbe0bedbad6c86ae8f68971d103e554"));
+    assertEquals(
+        "47c6811a31bb1653b981409f460a6f7addb0abb38d3e8bf7da38a88dd3f68a26",
+        HEX.formatHex(measurement.measure()));
+  }
+
+  @Test
   void theOwnerAcceptsTheImageThatWasLaunchedAndNoOther() {
     LaunchImage image = image(firmware, 4 * PAGE, "hand-off");
     LaunchMeasurement measurement = launch(image, session);
