@@ -8,6 +8,7 @@ module dev.virtiolab.firmware {
   exports dev.virtiolab.firmware.iommu;
   exports dev.virtiolab.firmware.net;
   exports dev.virtiolab.firmware.pci;
+  exports dev.virtiolab.firmware.stack;
   exports dev.virtiolab.firmware.uefi;
   exports dev.virtiolab.firmware.virtio;
 }

@@ -1,0 +1,494 @@
+package dev.virtiolab.firmware.stack;
+
+import dev.virtiolab.firmware.uefi.AllocateType;
+import dev.virtiolab.firmware.uefi.BootServices;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.MemoryType;
+import dev.virtiolab.firmware.uefi.SimpleNetwork;
+import dev.virtiolab.firmware.uefi.SimpleNetworkMode;
+import dev.virtiolab.pci.cpu.CpuClock;
+import dev.virtiolab.pci.cpu.CpuMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * ARP, IPv4 and ICMP echo over a Simple Network interface.
+ *
+ * <p>{@link #open}, then {@link #poll} whenever there may be frames and {@link #tick} about ten
+ * times a second, then {@link #close}. All from the firmware's thread, at TPL_CALLBACK or below.
+ *
+ * <p>Nothing is lost for want of transmit buffers: a frame is taken from the interface only while
+ * there is room for the largest answer to it.
+ */
+public final class NetworkStack implements AutoCloseable {
+  private static final int PAGE_BYTES = 4096;
+  private static final int TIME_TO_LIVE = 64;
+  private static final int MAX_PINGS = 16;
+
+  /** Frames that one {@link #poll} takes at most. */
+  private static final int POLL_BUDGET = 64;
+
+  private static final int FILTERS =
+      SimpleNetwork.RECEIVE_UNICAST | SimpleNetwork.RECEIVE_BROADCAST;
+
+  private final BootServices bootServices;
+  private final CpuMemory memory;
+  private final CpuClock clock;
+  private final SimpleNetwork snp;
+  private final int address;
+
+  private final StackCounters counters = new StackCounters();
+  private final ArpCache arp = new ArpCache(counters);
+  private final Ipv4Reassembler reassembler = new Ipv4Reassembler(counters);
+  private final TransmitPool transmit;
+  private final Ping[] pings = new Ping[MAX_PINGS];
+
+  private final EthernetFrame ethernet = new EthernetFrame();
+  private final ArpPacket arpPacket = new ArpPacket();
+  private final Ipv4Packet ipv4 = new Ipv4Packet();
+  private final IcmpMessage icmp = new IcmpMessage();
+  private final LongRef receivedBytes = new LongRef();
+
+  /** A frame as it came, copied out of guest memory. */
+  private MemorySegment rx;
+
+  /** A frame in the making. */
+  private MemorySegment tx;
+
+  /** An ICMP message in the making. */
+  private final MemorySegment message =
+      MemorySegment.ofArray(new byte[Ipv4Layout.MAX_PAYLOAD_BYTES]);
+
+  private boolean open;
+  private boolean initializedHere;
+  private boolean startedHere;
+  private long hardware;
+  private long rxPages;
+  private int rxPageCount;
+  private int rxBytes;
+  private int fragmentBytes;
+  private int largestAnswerFrames;
+  private int identification;
+  private int nextIdentifier = 1;
+
+  /**
+   * @param address this host's
+   */
+  public NetworkStack(
+      BootServices bootServices,
+      CpuMemory memory,
+      CpuClock clock,
+      SimpleNetwork snp,
+      Ipv4Address address) {
+    if (!address.isHost()) {
+      throw new IllegalArgumentException(address + " is no host's address");
+    }
+    this.bootServices = bootServices;
+    this.memory = memory;
+    this.clock = clock;
+    this.snp = snp;
+    this.address = address.bits();
+    transmit = new TransmitPool(bootServices, memory, snp, counters);
+  }
+
+  /**
+   * Takes the interface up as far as it is not, and allocates buffers.
+   *
+   * @return the status of whatever failed; then everything is as it was
+   */
+  public EfiStatus open() {
+    if (open) {
+      return EfiStatus.ALREADY_STARTED;
+    }
+    EfiStatus status = bringUp();
+    if (!status.isError()) {
+      status = allocate();
+    }
+    if (status.isError()) {
+      release();
+      return status;
+    }
+    open = true;
+    return EfiStatus.SUCCESS;
+  }
+
+  /** Takes the interface down as far as it was, and frees the buffers. */
+  @Override
+  public void close() {
+    if (open) {
+      open = false;
+      release();
+    }
+  }
+
+  public StackCounters counters() {
+    return counters;
+  }
+
+  /**
+   * Handles the frames that are there, up to a bound, and sends what can be sent.
+   *
+   * @return how many frames were handled
+   */
+  public int poll() {
+    if (!open) {
+      return 0;
+    }
+    long now = clock.nanos();
+    transmit.pump();
+    serveWaiting();
+    int handled = 0;
+    while (handled < POLL_BUDGET) {
+      if (transmit.room() < largestAnswerFrames) {
+        counters.increment(StackCounter.BACK_PRESSURE);
+        break;
+      }
+      receivedBytes.value = rxBytes;
+      EfiStatus status = snp.receive(null, receivedBytes, rxPages, null, null, null);
+      if (status == EfiStatus.NOT_READY) {
+        break;
+      }
+      if (status.isError() || receivedBytes.value < 0 || receivedBytes.value > rxBytes) {
+        counters.increment(StackCounter.RX_ERROR);
+        break;
+      }
+      int length = (int) receivedBytes.value;
+      memory.read(rxPages, rx, 0, length);
+      counters.increment(StackCounter.RX_FRAMES);
+      handled++;
+      handleFrame(length, now);
+      transmit.pump();
+    }
+    return handled;
+  }
+
+  /**
+   * Does what time asks for: questions repeated, neighbours, fragments and echo requests given up.
+   *
+   * @param nowNanos the clock's
+   */
+  public void tick(long nowNanos) {
+    if (!open) {
+      return;
+    }
+    reassembler.expire(nowNanos);
+    arp.expire(nowNanos);
+    for (int i = 0; i < ArpCache.NEIGHBOURS; i++) {
+      ArpCache.Neighbour neighbour = arp.resolving(i);
+      if (neighbour != null) {
+        askIfDue(neighbour, nowNanos);
+      }
+    }
+    for (Ping ping : pings) {
+      if (ping != null) {
+        ping.tick(nowNanos);
+      }
+    }
+    transmit.pump();
+  }
+
+  /**
+   * A client that sends echo requests to {@code target}.
+   *
+   * @param payloadBytes from 0 to {@link Ping#MAX_PAYLOAD_BYTES}
+   * @throws IllegalArgumentException if it cannot be sent to, or is too large
+   * @throws IllegalStateException if there are {@value #MAX_PINGS} already
+   */
+  public Ping ping(Ipv4Address target, int payloadBytes) {
+    if (!target.isHost() || target.bits() == address) {
+      throw new IllegalArgumentException("cannot ping " + target + " from here");
+    }
+    if (payloadBytes < 0 || payloadBytes > Ping.MAX_PAYLOAD_BYTES) {
+      throw new IllegalArgumentException(
+          "payload of " + payloadBytes + " bytes, from 0 to " + Ping.MAX_PAYLOAD_BYTES);
+    }
+    for (int i = 0; i < pings.length; i++) {
+      if (pings[i] == null) {
+        pings[i] = new Ping(this, target, nextIdentifier++ & 0xffff, payloadBytes);
+        return pings[i];
+      }
+    }
+    throw new IllegalStateException("there are " + MAX_PINGS + " pings already");
+  }
+
+  long nanos() {
+    return clock.nanos();
+  }
+
+  boolean sendEchoRequest(Ping ping, int sequence) {
+    if (!open) {
+      throw new IllegalStateException("the network stack is not open");
+    }
+    transmit.pump();
+    if (transmit.room() < largestAnswerFrames) {
+      return false;
+    }
+    ping.fill(message, IcmpLayout.HEADER_BYTES, sequence);
+    IcmpMessage.putEcho(
+        message, 0, IcmpLayout.ECHO_REQUEST, ping.identifier(), sequence, ping.payloadBytes());
+    counters.increment(StackCounter.ECHO_REQUESTS_OUT);
+    sendMessage(ping.target().bits(), IcmpLayout.HEADER_BYTES + ping.payloadBytes(), clock.nanos());
+    transmit.pump();
+    return true;
+  }
+
+  void forget(Ping ping) {
+    for (int i = 0; i < pings.length; i++) {
+      if (pings[i] == ping) {
+        pings[i] = null;
+      }
+    }
+  }
+
+  private EfiStatus bringUp() {
+    SimpleNetworkMode mode = snp.mode();
+    EfiStatus status = EfiStatus.SUCCESS;
+    if (mode.state == SimpleNetworkMode.State.STOPPED) {
+      status = snp.start();
+      startedHere = !status.isError();
+    }
+    if (!status.isError() && mode.state == SimpleNetworkMode.State.STARTED) {
+      status = snp.initialize(0, 0);
+      initializedHere = !status.isError();
+    }
+    if (!status.isError()) {
+      status = snp.receiveFilters(FILTERS, 0, false, List.of());
+    }
+    return status;
+  }
+
+  private EfiStatus allocate() {
+    SimpleNetworkMode mode = snp.mode();
+    if (mode.mediaHeaderSize != EthernetLayout.HEADER_BYTES
+        || mode.maxPacketSize < Ipv4Layout.HEADER_BYTES + Ipv4Layout.UNIT_BYTES
+        || mode.mediaHeaderSize + mode.maxPacketSize > PAGE_BYTES) {
+      return EfiStatus.UNSUPPORTED;
+    }
+    rxBytes = PAGE_BYTES;
+    rxPageCount = 1;
+    LongRef pages = new LongRef();
+    EfiStatus status =
+        bootServices.allocatePages(
+            AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, rxPageCount, pages);
+    if (status.isError()) {
+      return status;
+    }
+    rxPages = pages.value;
+    status = transmit.open();
+    if (status.isError()) {
+      return status;
+    }
+    rx = MemorySegment.ofArray(new byte[rxBytes]);
+    tx = MemorySegment.ofArray(new byte[EthernetLayout.HEADER_BYTES + mode.maxPacketSize]);
+    hardware = mode.currentAddress.bits();
+    int payload = mode.maxPacketSize - Ipv4Layout.HEADER_BYTES;
+    fragmentBytes = payload / Ipv4Layout.UNIT_BYTES * Ipv4Layout.UNIT_BYTES;
+    // One more for a question that precedes it.
+    largestAnswerFrames = frames(Ipv4Layout.MAX_PAYLOAD_BYTES) + 1;
+    return largestAnswerFrames <= TransmitPool.FRAMES ? EfiStatus.SUCCESS : EfiStatus.UNSUPPORTED;
+  }
+
+  /** Undoes what {@link #open} did, in reverse. The interface lets go of buffers in shutdown. */
+  private void release() {
+    if (initializedHere) {
+      snp.shutdown();
+      initializedHere = false;
+    }
+    if (startedHere) {
+      snp.stop();
+      startedHere = false;
+    }
+    transmit.close();
+    if (rxPages != 0) {
+      bootServices.freePages(rxPages, rxPageCount);
+      rxPages = 0;
+    }
+  }
+
+  private void handleFrame(int length, long now) {
+    if (!ethernet.wrap(rx, length)) {
+      counters.increment(StackCounter.ETHERNET_MALFORMED);
+      return;
+    }
+    long destination = ethernet.destination();
+    boolean toUs = destination == hardware;
+    if (!toUs && destination != EthernetLayout.BROADCAST) {
+      counters.increment(StackCounter.ETHERNET_NOT_OURS);
+      return;
+    }
+    switch (ethernet.type()) {
+      case EthernetLayout.TYPE_ARP -> handleArp(now);
+      case EthernetLayout.TYPE_IPV4 -> {
+        // RFC 1122, 3.3.6: what was broadcast on the link is for nobody in particular.
+        if (toUs) {
+          handleIpv4(now);
+        } else {
+          counters.increment(StackCounter.ETHERNET_NOT_OURS);
+        }
+      }
+      default -> counters.increment(StackCounter.ETHERNET_OTHER_TYPE);
+    }
+  }
+
+  /** RFC 826, "Packet Reception". */
+  private void handleArp(long now) {
+    if (!arpPacket.wrap(rx, ethernet.payloadOffset(), ethernet.payloadLength())) {
+      counters.increment(StackCounter.ARP_MALFORMED);
+      return;
+    }
+    int sender = arpPacket.senderProtocol();
+    if (sender == address) {
+      counters.increment(StackCounter.ARP_CONFLICT);
+      return;
+    }
+    boolean forUs = arpPacket.targetProtocol() == address;
+    int operation = arpPacket.operation();
+    boolean request = operation == ArpLayout.REQUEST;
+    if (!request && operation != ArpLayout.REPLY) {
+      counters.increment(StackCounter.ARP_MALFORMED);
+      return;
+    }
+    // 0.0.0.0 asks whether an address is in use (RFC 5227): answered, but nobody's address.
+    if (Ipv4Address.isHost(sender)) {
+      // Only who asks for us is new to us; a reply that nobody asked for adds no neighbour.
+      arp.merge(sender, arpPacket.senderHardware(), forUs && request, now);
+    } else if (sender != 0) {
+      counters.increment(StackCounter.ARP_MALFORMED);
+      return;
+    }
+    if (!request) {
+      counters.increment(StackCounter.ARP_REPLIES_IN);
+      transmit.pump();
+      serveWaiting();
+    } else if (forUs) {
+      counters.increment(StackCounter.ARP_REQUESTS_IN);
+      counters.increment(StackCounter.ARP_REPLIES_OUT);
+      sendArp(ArpLayout.REPLY, arpPacket.senderHardware(), arpPacket.senderHardware(), sender);
+      serveWaiting();
+    }
+  }
+
+  private void handleIpv4(long now) {
+    if (!ipv4.wrap(rx, ethernet.payloadOffset(), ethernet.payloadLength())) {
+      counters.increment(StackCounter.IPV4_MALFORMED);
+    } else if (ipv4.destination() != address) {
+      counters.increment(StackCounter.IPV4_NOT_OURS);
+    } else if (!Ipv4Address.isHost(ipv4.source()) || ipv4.source() == address) {
+      counters.increment(StackCounter.IPV4_BAD_SOURCE);
+    } else if (ipv4.protocol() != Ipv4Layout.PROTOCOL_ICMP) {
+      counters.increment(StackCounter.IPV4_OTHER_PROTOCOL);
+    } else if (!ipv4.isFragment()) {
+      handleIcmp(rx, ipv4.payloadOffset(), ipv4.payloadLength(), now);
+    } else {
+      counters.increment(StackCounter.FRAGMENTS_IN);
+      if (reassembler.add(ipv4, rx, now)) {
+        handleIcmp(reassembler.bytes(), 0, reassembler.length(), now);
+      }
+    }
+  }
+
+  private void handleIcmp(MemorySegment bytes, long at, int length, long now) {
+    if (!icmp.wrap(bytes, at, length)) {
+      counters.increment(StackCounter.ICMP_MALFORMED);
+    } else if (icmp.code() != 0) {
+      counters.increment(StackCounter.ICMP_OTHER);
+    } else {
+      switch (icmp.type()) {
+        case IcmpLayout.ECHO_REQUEST -> answerEcho(now);
+        case IcmpLayout.ECHO_REPLY -> counters.increment(deliverReply(now));
+        default -> counters.increment(StackCounter.ICMP_OTHER);
+      }
+    }
+  }
+
+  /** RFC 1122, 3.2.2.6: everything that came goes back. */
+  private void answerEcho(long now) {
+    counters.increment(StackCounter.ECHO_REQUESTS_IN);
+    int data = icmp.dataLength();
+    MemorySegment.copy(icmp.bytes(), icmp.dataOffset(), message, IcmpLayout.HEADER_BYTES, data);
+    IcmpMessage.putEcho(
+        message, 0, IcmpLayout.ECHO_REPLY, icmp.identifier(), icmp.sequence(), data);
+    counters.increment(StackCounter.ECHO_REPLIES_OUT);
+    sendMessage(ipv4.source(), IcmpLayout.HEADER_BYTES + data, now);
+  }
+
+  private StackCounter deliverReply(long now) {
+    for (Ping ping : pings) {
+      if (ping != null
+          && ping.identifier() == icmp.identifier()
+          && ping.target().bits() == ipv4.source()) {
+        return ping.reply(icmp, ipv4.timeToLive(), now);
+      }
+    }
+    return StackCounter.ECHO_REPLY_STRAY;
+  }
+
+  /** Sends {@link #message}, or keeps it until its destination is known. */
+  private void sendMessage(int destination, int length, long now) {
+    ArpCache.Neighbour neighbour = arp.lookup(destination, now);
+    askIfDue(neighbour, now);
+    if (neighbour.isKnown() && neighbour.firstWaiting() == null) {
+      sendFragments(neighbour, message, length);
+    } else {
+      arp.await(neighbour, message, length);
+    }
+  }
+
+  /** Sends what waited for neighbours that are known by now, as far as there is room. */
+  private void serveWaiting() {
+    ArpCache.Neighbour neighbour = arp.nextToServe();
+    while (neighbour != null) {
+      byte[] waiting = neighbour.firstWaiting();
+      if (transmit.room() < frames(waiting.length)) {
+        return;
+      }
+      sendFragments(neighbour, MemorySegment.ofArray(waiting), waiting.length);
+      arp.removeFirstWaiting(neighbour);
+      neighbour = arp.nextToServe();
+    }
+  }
+
+  /** RFC 791, 3.2, "An Example Fragmentation Procedure". */
+  private void sendFragments(ArpCache.Neighbour neighbour, MemorySegment payload, int length) {
+    int id = identification++ & 0xffff;
+    int offset = 0;
+    do {
+      int bytes = Math.min(fragmentBytes, length - offset);
+      boolean more = offset + bytes < length;
+      EthernetFrame.put(tx, neighbour.hardware(), hardware, EthernetLayout.TYPE_IPV4);
+      Ipv4Packet.put(
+          tx,
+          EthernetLayout.HEADER_BYTES,
+          bytes,
+          id,
+          (more ? Ipv4Layout.MORE_FRAGMENTS : 0) | offset / Ipv4Layout.UNIT_BYTES,
+          TIME_TO_LIVE,
+          Ipv4Layout.PROTOCOL_ICMP,
+          address,
+          neighbour.address());
+      int header = EthernetLayout.HEADER_BYTES + Ipv4Layout.HEADER_BYTES;
+      MemorySegment.copy(payload, offset, tx, header, bytes);
+      transmit.send(tx, header + bytes);
+      offset += bytes;
+    } while (offset < length);
+  }
+
+  private int frames(int payloadBytes) {
+    return (payloadBytes + fragmentBytes - 1) / fragmentBytes;
+  }
+
+  private void askIfDue(ArpCache.Neighbour neighbour, long now) {
+    if (transmit.room() > 0 && arp.shouldAsk(neighbour, now)) {
+      counters.increment(StackCounter.ARP_REQUESTS_OUT);
+      sendArp(ArpLayout.REQUEST, EthernetLayout.BROADCAST, 0, neighbour.address());
+    }
+  }
+
+  private void sendArp(int operation, long destination, long targetHardware, int target) {
+    EthernetFrame.put(tx, destination, hardware, EthernetLayout.TYPE_ARP);
+    ArpPacket.put(
+        tx, EthernetLayout.HEADER_BYTES, operation, hardware, address, targetHardware, target);
+    transmit.send(tx, EthernetLayout.HEADER_BYTES + ArpLayout.BYTES);
+  }
+}

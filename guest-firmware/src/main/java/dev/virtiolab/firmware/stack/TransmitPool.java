@@ -1,0 +1,163 @@
+package dev.virtiolab.firmware.stack;
+
+import dev.virtiolab.firmware.uefi.AllocateType;
+import dev.virtiolab.firmware.uefi.BootServices;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.MemoryType;
+import dev.virtiolab.firmware.uefi.SimpleNetwork;
+import dev.virtiolab.firmware.uefi.SimpleNetworkMode;
+import dev.virtiolab.pci.cpu.CpuMemory;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Guest pages that frames are sent from, one frame each, and the way they go.
+ *
+ * <pre>
+ *   FREE --send()--> WAITING --transmit() accepted--> IN_FLIGHT --getStatus()--> FREE
+ *                       ^  |
+ *                       +--+ transmit() NOT_READY
+ * </pre>
+ *
+ * <p>The interface takes so many frames at a time; the others wait here in order, and none is lost.
+ * A buffer that the interface failed on is never used again: the device may still read it.
+ */
+final class TransmitPool {
+  /** More than twice the fragments of the largest datagram. */
+  static final int FRAMES = 128;
+
+  private static final int PAGE_BYTES = 4096;
+
+  private enum State {
+    FREE,
+    WAITING,
+    IN_FLIGHT
+  }
+
+  private final BootServices bootServices;
+  private final CpuMemory memory;
+  private final SimpleNetwork snp;
+  private final StackCounters counters;
+  private final State[] states = new State[FRAMES];
+  private final int[] lengths = new int[FRAMES];
+  private final int[] free = new int[FRAMES];
+  private final int[] waiting = new int[FRAMES];
+  private final LongRef txBuf = new LongRef();
+
+  private long base;
+  private int freeCount;
+  // Run free; masked at use.
+  private int waitingHead;
+  private int waitingTail;
+
+  TransmitPool(
+      BootServices bootServices, CpuMemory memory, SimpleNetwork snp, StackCounters counters) {
+    this.bootServices = bootServices;
+    this.memory = memory;
+    this.snp = snp;
+    this.counters = counters;
+  }
+
+  EfiStatus open() {
+    LongRef address = new LongRef();
+    EfiStatus status =
+        bootServices.allocatePages(
+            AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, FRAMES, address);
+    if (status.isError()) {
+      return status;
+    }
+    base = address.value;
+    for (int i = 0; i < FRAMES; i++) {
+      states[i] = State.FREE;
+      free[i] = i;
+    }
+    freeCount = FRAMES;
+    waitingHead = 0;
+    waitingTail = 0;
+    return EfiStatus.SUCCESS;
+  }
+
+  /**
+   * Frees the pages. They are left allocated where the interface still runs and holds some of them:
+   * better lost than handed to somebody else while a device reads them.
+   */
+  void close() {
+    if (base == 0) {
+      return;
+    }
+    reclaim();
+    boolean quiet = snp.mode().state != SimpleNetworkMode.State.INITIALIZED;
+    if (quiet || freeCount + (waitingTail - waitingHead) == FRAMES) {
+      bootServices.freePages(base, FRAMES);
+    }
+    base = 0;
+    freeCount = 0;
+  }
+
+  /** How many frames {@link #send} would take. */
+  int room() {
+    return freeCount;
+  }
+
+  /** Sends a frame, for which there is {@linkplain #room() room}, now or when its turn comes. */
+  void send(MemorySegment frame, int length) {
+    int index = free[--freeCount];
+    memory.write(address(index), frame, 0, length);
+    lengths[index] = length;
+    states[index] = State.WAITING;
+    waiting[waitingTail++ & FRAMES - 1] = index;
+  }
+
+  /** Takes back what was transmitted, and hands over what waits. */
+  void pump() {
+    reclaim();
+    // At most each waiting frame once, and one reclaim for each time the interface was full.
+    while (waitingHead != waitingTail) {
+      int index = waiting[waitingHead & FRAMES - 1];
+      EfiStatus status = snp.transmit(0, lengths[index], address(index), null, null, null);
+      if (status == EfiStatus.NOT_READY) {
+        counters.increment(StackCounter.TX_BUSY);
+        if (reclaim() == 0) {
+          return;
+        }
+        continue;
+      }
+      waitingHead++;
+      states[index] = State.IN_FLIGHT;
+      counters.increment(status.isError() ? StackCounter.TX_ERROR : StackCounter.TX_FRAMES);
+    }
+  }
+
+  /**
+   * Takes back transmitted buffers.
+   *
+   * @return how many
+   */
+  private int reclaim() {
+    int reclaimed = 0;
+    // The bound holds against an interface that never says 0.
+    for (int i = 0; i < FRAMES; i++) {
+      EfiStatus status = snp.getStatus(null, txBuf);
+      if (status.isError() || txBuf.value == 0) {
+        break;
+      }
+      long offset = txBuf.value - base;
+      int index = (int) (offset / PAGE_BYTES);
+      if (offset < 0
+          || offset >= (long) FRAMES * PAGE_BYTES
+          || offset % PAGE_BYTES != 0
+          || states[index] != State.IN_FLIGHT) {
+        counters.increment(StackCounter.TX_STRAY_BUFFER);
+      } else {
+        states[index] = State.FREE;
+        free[freeCount++] = index;
+        reclaimed++;
+      }
+    }
+    return reclaimed;
+  }
+
+  private long address(int index) {
+    return base + (long) index * PAGE_BYTES;
+  }
+}
