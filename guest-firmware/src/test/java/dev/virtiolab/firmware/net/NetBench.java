@@ -19,6 +19,7 @@ import dev.virtiolab.firmware.uefi.SimpleNetworkMode.State;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.pci.fixture.FlatCpuMemory;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /** A core, a fake network card, and the driver under test on top of it. */
@@ -28,7 +29,10 @@ final class NetBench {
   private static final long RAM_BYTES = 16L << 20;
   private static final int FRAMES = 1024;
 
-  final FlatCpuMemory memory = new FlatCpuMemory(Arena.ofAuto().allocate(RAM_BYTES, 8));
+  /** One RAM for all tests, which run one after the other: dirty, as RAM is. */
+  private static final MemorySegment RAM = Arena.global().allocate(RAM_BYTES, 8);
+
+  final FlatCpuMemory memory = new FlatCpuMemory(RAM);
   final VirtualClock clock = new VirtualClock();
   final DxeCore core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES));
   final FakeVirtioDevice card = new FakeVirtioDevice(core, memory);
