@@ -219,6 +219,9 @@ public final class PciBusDxe {
         found.bars[i] = new PciBar(offset, PciBar.Kind.MEMORY, false, false, prefetchable, length);
       } else if (type == BAR_TYPE_64 && i + 1 < count) {
         int high = probe(found, offset + 4);
+        if (high == 0 && (low & BAR_MEMORY_ADDRESS_MASK) == 0) {
+          return "BAR %d has an impossible size: no bit of it can be set".formatted(i);
+        }
         // Address bits that the function does not have read as zero, like those below its size.
         long filled = high == 0 ? -1 : -Integer.toUnsignedLong(Integer.highestOneBit(high)) | high;
         long length = -(filled << 32 | (low & BAR_MEMORY_ADDRESS_MASK & 0xffff_ffffL));
