@@ -15,6 +15,7 @@ import dev.virtiolab.firmware.uefi.IntRef;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.SimpleNetworkMode.State;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -373,6 +374,15 @@ class HostileDeviceTest {
     bench.card.failCall = 3; // map, map, notify
     assertEquals(EfiStatus.DEVICE_ERROR, bench.send(bench.frame(PEER, 60), 60));
     expectGivenUp(SnpCounter.REGISTER_FAILED);
+  }
+
+  @Test
+  @Timeout(value = 10, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aDeviceThatFillsABufferAsFastAsItGetsItBackDoesNotHoldTheDriver() {
+    bench.initialized();
+    bench.driversMemory.onAcquire = address -> bench.card.deliver(bench.frame(PEER, 60), 60);
+    assertEquals(EfiStatus.NOT_READY, bench.receive(TARGET));
+    assertTrue(bench.count(SnpCounter.RX_FILTERED) <= 64);
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.fixture.device.FakeVirtioDevice;
+import dev.virtiolab.firmware.fixture.device.SpyMemory;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
@@ -38,6 +39,10 @@ final class NetBench {
   final FakeVirtioDevice card = new FakeVirtioDevice(core, memory);
   final Handle controller;
   final VirtioNetDxe driver;
+
+  /** Memory as the driver, and nobody else, reaches it. */
+  final SpyMemory driversMemory = new SpyMemory(memory);
+
   final long frames;
   private int nextFrame;
 
@@ -55,7 +60,7 @@ final class NetBench {
     Ref<Handle> handle = new Ref<>();
     ok(core.installProtocolInterface(handle, VirtioDevice.PROTOCOL, card));
     controller = handle.value;
-    driver = new VirtioNetDxe(core, memory, requireAccessPlatform);
+    driver = new VirtioNetDxe(core, driversMemory, requireAccessPlatform);
     ok(driver.install());
   }
 

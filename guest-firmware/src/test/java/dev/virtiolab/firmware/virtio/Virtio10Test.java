@@ -24,6 +24,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -188,6 +189,7 @@ class Virtio10Test {
   }
 
   @Test
+  @Timeout(value = 10, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void aStatusThatNeverClearsIsADeviceErrorInBoundedTimeAndCutsTheDeviceOffTheBus() {
     VirtioDevice device = started();
     ok(device.setDeviceStatus(3));
@@ -234,6 +236,7 @@ class Virtio10Test {
   }
 
   @ParameterizedTest
+  @Timeout(value = 10, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   @ValueSource(ints = {NOTIFY_CAP, DEVICE_CAP, ISR_CAP, COMMON_CAP})
   void aCapabilityListThatLoopsIsADeviceError(int backTo) {
     card.put(COMMON_CAP + 1, 1, backTo);

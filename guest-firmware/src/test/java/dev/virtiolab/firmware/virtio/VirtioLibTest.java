@@ -9,6 +9,7 @@ import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.fixture.device.FakeVirtioDevice;
+import dev.virtiolab.firmware.fixture.device.SpyMemory;
 import dev.virtiolab.firmware.uefi.DmaMapping;
 import dev.virtiolab.firmware.uefi.DmaOperation;
 import dev.virtiolab.firmware.uefi.EfiStatus;
@@ -18,6 +19,8 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.pci.fixture.FlatCpuMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -135,6 +138,32 @@ class VirtioLibTest {
     assertEquals(2, ring.take());
     assertEquals(0xffff_ffffL, ring.takenLength());
     assertEquals(0, ring.out());
+  }
+
+  @Test
+  void indicesAreReadWithAcquireAndPublishedWithReleaseAndNothingTheDriverWroteIsReadBack() {
+    SpyMemory spy = new SpyMemory(memory);
+    ok(VirtioLib.virtioRingInit(device, spy, 4, ring));
+    long availIdx = ring.availRing() + 2;
+    long usedIdx = ring.usedRing() + 2;
+    List<String> order = new ArrayList<>();
+    spy.onGetShort = at -> order.add(at == ring.usedRing() ? "flags" : "read " + at);
+    spy.onPutShort = at -> order.add(at == availIdx ? "plain publish" : "entry");
+    spy.onAcquire = at -> order.add(at == usedIdx ? "acquire used.idx" : "acquire " + at);
+    spy.onRelease = at -> order.add(at == availIdx ? "release avail.idx" : "release " + at);
+    ring.offer(0);
+    ring.offer(2);
+    ring.publish();
+    assertTrue(ring.kickWanted());
+    memory.putInt(ring.usedRing() + 4, 2);
+    memory.putInt(ring.usedRing() + 12, 0);
+    memory.putShort(ring.usedRing() + 2, (short) 2);
+    assertEquals(2, ring.look());
+    assertEquals(2, ring.take());
+    assertEquals(1, ring.look());
+    assertEquals(0, ring.take());
+    assertEquals(
+        List.of("entry", "entry", "release avail.idx", "flags", "acquire used.idx"), order);
   }
 
   @Test
