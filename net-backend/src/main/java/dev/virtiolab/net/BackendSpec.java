@@ -16,7 +16,7 @@ public sealed interface BackendSpec {
    */
   record TapInterface(String name) implements BackendSpec {
     @Override
-    public NetBackend open() {
+    public TapBackend open() {
       return TapBackend.open(name);
     }
   }
