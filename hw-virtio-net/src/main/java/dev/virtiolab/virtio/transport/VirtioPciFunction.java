@@ -176,6 +176,11 @@ public final class VirtioPciFunction extends PciFunction {
     }
   }
 
+  /** Bytes of the device-specific configuration. */
+  int configBytes() {
+    return device.configBytes();
+  }
+
   /** The device's MSI-X, for whoever counts messages. */
   public MsiX msix() {
     return msix;
