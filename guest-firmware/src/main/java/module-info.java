@@ -3,12 +3,10 @@ module dev.virtiolab.firmware {
   requires transitive dev.virtiolab.pci;
   requires transitive dev.virtiolab.iommu;
 
-  // What the lab writes into guest memory before launch.
+  exports dev.virtiolab.firmware;
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
   exports dev.virtiolab.firmware.net;
-  exports dev.virtiolab.firmware.pci;
   exports dev.virtiolab.firmware.stack;
   exports dev.virtiolab.firmware.uefi;
-  exports dev.virtiolab.firmware.virtio;
 }

@@ -1,0 +1,25 @@
+package dev.virtiolab.firmware;
+
+import dev.virtiolab.firmware.uefi.EfiStatus;
+
+/** The guest did not boot: which step failed, and with what status. */
+public final class BootException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final String step;
+  private final EfiStatus status;
+
+  BootException(String step, EfiStatus status) {
+    super("the guest did not boot: " + step + " ended with " + status);
+    this.step = step;
+    this.status = status;
+  }
+
+  public String step() {
+    return step;
+  }
+
+  public EfiStatus status() {
+    return status;
+  }
+}

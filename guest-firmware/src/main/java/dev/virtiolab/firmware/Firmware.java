@@ -1,0 +1,181 @@
+package dev.virtiolab.firmware;
+
+import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.handoff.HandOff;
+import dev.virtiolab.firmware.handoff.HandOffLayout;
+import dev.virtiolab.firmware.iommu.BounceSlots;
+import dev.virtiolab.firmware.iommu.DmaCounters;
+import dev.virtiolab.firmware.iommu.IoMmuDxe;
+import dev.virtiolab.firmware.iommu.RequeueCallback;
+import dev.virtiolab.firmware.net.SnpCounters;
+import dev.virtiolab.firmware.net.VirtioNetDxe;
+import dev.virtiolab.firmware.pci.PciBusDxe;
+import dev.virtiolab.firmware.pci.PciResources;
+import dev.virtiolab.firmware.pci.RootBridge;
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.stack.NetworkStack;
+import dev.virtiolab.firmware.uefi.BootServices;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.Event;
+import dev.virtiolab.firmware.uefi.EventType;
+import dev.virtiolab.firmware.uefi.Handle;
+import dev.virtiolab.firmware.uefi.IntRef;
+import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.MemoryDescriptor;
+import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.firmware.uefi.SimpleNetwork;
+import dev.virtiolab.firmware.uefi.TimerDelay;
+import dev.virtiolab.firmware.virtio.Virtio10Dxe;
+import java.util.List;
+
+/**
+ * The firmware of one guest, from reset to ExitBootServices. All calls come from the one thread
+ * that is the guest's CPU; only the counters may be read from elsewhere.
+ */
+public final class Firmware {
+  /** How long a guest without traffic sleeps at most, in 100 ns units: 10 ms, as edk2's MNP. */
+  private static final long TICK = 100_000;
+
+  private final Board board;
+  private final DmaCounters dmaCounters = new DmaCounters();
+  private final DxeCore bootServices;
+  private final SimpleNetwork network;
+  private final SnpCounters networkCounters;
+  private final NetworkStack stack;
+
+  private final IntRef firstEvent = new IntRef();
+  private final Event[] packetOrTick;
+
+  /**
+   * Boots.
+   *
+   * @param address what the guest's network stack answers to
+   * @param slots the IOMMU driver's reserved slots; without meaning where memory is not encrypted
+   * @throws dev.virtiolab.firmware.handoff.HandOffException if what the host put into memory is no
+   *     hand-off
+   * @throws BootException if a step fails, such as when there is no network card, or one that is
+   *     not to be trusted
+   */
+  public Firmware(Board board, Ipv4Address address, BounceSlots slots) {
+    this.board = board;
+    HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
+    bootServices = new DxeCore(board.memory(), board.clock(), handOff);
+    startIoMmu(slots);
+    connect(startPciBus(handOff));
+    Ref<SimpleNetwork> snp = new Ref<>();
+    require(
+        "LocateProtocol(SimpleNetwork)", bootServices.locateProtocol(SimpleNetwork.PROTOCOL, snp));
+    Ref<SnpCounters> counters = new Ref<>();
+    require(
+        "LocateProtocol(SnpCounters)", bootServices.locateProtocol(SnpCounters.PROTOCOL, counters));
+    network = snp.value;
+    networkCounters = counters.value;
+    stack = new NetworkStack(bootServices, board.memory(), board.clock(), network, address);
+    require("NetworkStack", stack.open());
+    packetOrTick = new Event[] {network.waitForPacket(), startTick()};
+  }
+
+  // ---- boot
+
+  private void startIoMmu(BounceSlots slots) {
+    if (board.pageAttributes().isPresent()) {
+      IoMmuDxe ioMmu =
+          new IoMmuDxe(
+              bootServices,
+              board.memory(),
+              board.pageAttributes().get(),
+              slots,
+              new RequeueCallback(),
+              dmaCounters);
+      require("IoMmuDxe", ioMmu.start());
+    }
+  }
+
+  private List<Handle> startPciBus(HandOff handOff) {
+    RootBridge rootBridge =
+        new RootBridge(
+            bootServices, board.bus(), board.memory(), PciResources.of(handOff), dmaCounters);
+    PciBusDxe pciBus = new PciBusDxe(bootServices, rootBridge);
+    require("PciBusDxe", pciBus.start());
+    return pciBus.handles();
+  }
+
+  private void connect(List<Handle> controllers) {
+    require("Virtio10Dxe", new Virtio10Dxe(bootServices).install());
+    boolean memoryIsEncrypted = board.pageAttributes().isPresent();
+    require(
+        "VirtioNetDxe",
+        new VirtioNetDxe(bootServices, board.memory(), memoryIsEncrypted).install());
+    for (Handle controller : controllers) {
+      // NOT_FOUND is no error: nobody drives the host bridge.
+      bootServices.connectController(controller, true);
+    }
+  }
+
+  private Event startTick() {
+    Ref<Event> tick = new Ref<>();
+    require("CreateEvent", bootServices.createEvent(EventType.TIMER, 0, null, null, tick));
+    require("SetTimer", bootServices.setTimer(tick.value, TimerDelay.PERIODIC, TICK));
+    return tick.value;
+  }
+
+  private static void require(String step, EfiStatus status) {
+    if (status.isError()) {
+      throw new BootException(step, status);
+    }
+  }
+
+  // ---- life
+
+  /**
+   * One turn of the guest's main loop: handles the frames that are there, or waits for one, at most
+   * 10 ms of the guest's time.
+   */
+  public void turn() {
+    stack.tick(board.clock().nanos());
+    if (stack.poll() == 0) {
+      bootServices.waitForEvent(firstEvent, packetOrTick);
+    }
+  }
+
+  /** The network stack, to ping with. */
+  public NetworkStack stack() {
+    return stack;
+  }
+
+  public SimpleNetwork network() {
+    return network;
+  }
+
+  public BootServices bootServices() {
+    return bootServices;
+  }
+
+  /**
+   * Hands the machine over as an OS loader does: fetches the map, calls ExitBootServices, and once
+   * more with a fresh map if a BeforeExitBootServices handler has changed it. No {@link #turn}
+   * afterwards.
+   */
+  public EfiStatus exitBootServices() {
+    EfiStatus status = bootServices.exitBootServices(mapKey());
+    return status == EfiStatus.INVALID_PARAMETER ? bootServices.exitBootServices(mapKey()) : status;
+  }
+
+  private long mapKey() {
+    LongRef size = new LongRef(Long.MAX_VALUE);
+    Ref<List<MemoryDescriptor>> map = new Ref<>();
+    LongRef key = new LongRef();
+    require("GetMemoryMap", bootServices.getMemoryMap(size, map, key));
+    return key.value;
+  }
+
+  // ---- what was counted; from any thread
+
+  public DmaCounters dmaCounters() {
+    return dmaCounters;
+  }
+
+  public SnpCounters networkCounters() {
+    return networkCounters;
+  }
+}
