@@ -4,6 +4,14 @@ module dev.virtiolab.lab {
   requires transitive dev.virtiolab.virtio;
   requires dev.virtiolab.posix;
   requires info.picocli;
+  requires tools.jackson.databind;
 
   exports dev.virtiolab.lab;
+  exports dev.virtiolab.lab.dump;
+  exports dev.virtiolab.lab.host;
+
+  // picocli sets options by reflection, Jackson reads the records that --json prints.
+  opens dev.virtiolab.lab.cli to
+      info.picocli,
+      tools.jackson.databind;
 }

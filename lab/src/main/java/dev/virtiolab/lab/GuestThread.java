@@ -1,0 +1,131 @@
+package dev.virtiolab.lab;
+
+import dev.virtiolab.firmware.Firmware;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import java.util.Queue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * The thread that is the guest's CPU: it boots the firmware and then gives it one turn after the
+ * other. Whoever wants something of the firmware asks here, and is served between two turns.
+ */
+public final class GuestThread implements AutoCloseable {
+
+  private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
+  private final CompletableFuture<Firmware> booted = new CompletableFuture<>();
+  private final CompletableFuture<Void> ended = new CompletableFuture<>();
+  private final Supplier<Firmware> boot;
+  private final Thread thread;
+  private volatile boolean stopping;
+
+  /**
+   * @param boot runs on the guest's thread
+   */
+  GuestThread(Supplier<Firmware> boot) {
+    this.boot = boot;
+    thread = Thread.ofPlatform().name("guest").daemon().unstarted(this::run);
+  }
+
+  /**
+   * Starts the thread and waits until the firmware is up.
+   *
+   * @return the firmware: its counters may be read by anybody, all else belongs to the guest's
+   *     thread
+   * @throws dev.virtiolab.firmware.BootException if it does not boot
+   */
+  Firmware start() {
+    thread.start();
+    return await(booted);
+  }
+
+  /** Runs {@code request} on the guest's thread, between two turns, and waits for its result. */
+  public <T> T ask(Function<Firmware, T> request) {
+    CompletableFuture<T> answer = new CompletableFuture<>();
+    requests.add(
+        () -> {
+          try {
+            answer.complete(request.apply(booted.join()));
+          } catch (RuntimeException | Error e) {
+            answer.completeExceptionally(e);
+          }
+        });
+    // A guest that has ended answers nobody: its end is the answer then.
+    ended.whenComplete(
+        (nothing, failure) ->
+            answer.completeExceptionally(
+                failure != null ? failure : new IllegalStateException("the guest has ended")));
+    return await(answer);
+  }
+
+  /** ExitBootServices on the guest's thread, which ends with it if it succeeds. */
+  EfiStatus exitBootServices() {
+    return ask(
+        firmware -> {
+          EfiStatus status = firmware.exitBootServices();
+          stopping = !status.isError();
+          return status;
+        });
+  }
+
+  private void run() {
+    try {
+      Firmware firmware;
+      try {
+        firmware = boot.get();
+      } catch (RuntimeException | Error e) {
+        booted.completeExceptionally(e);
+        throw e;
+      }
+      booted.complete(firmware);
+      while (!stopping) {
+        firmware.turn();
+        for (Runnable request = requests.poll(); request != null; request = requests.poll()) {
+          request.run();
+        }
+      }
+      ended.complete(null);
+    } catch (RuntimeException | Error e) {
+      ended.completeExceptionally(e);
+    }
+  }
+
+  /** Completes when the guest's thread is done, exceptionally if it broke. */
+  CompletableFuture<Void> ended() {
+    return ended;
+  }
+
+  private static <T> T await(CompletableFuture<T> result) {
+    try {
+      return result.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException known) {
+        throw known;
+      }
+      throw new IllegalStateException(e.getCause());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw LabException.interrupted();
+    }
+  }
+
+  /** Ends the thread after its present turn, and waits for that. */
+  @Override
+  public void close() {
+    stopping = true;
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package dev.virtiolab.lab;
+
+import dev.virtiolab.firmware.BootException;
+import dev.virtiolab.firmware.Firmware;
+import dev.virtiolab.firmware.iommu.DmaCounters;
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.sev.SevCounters;
+import dev.virtiolab.iommu.sev.SevPlatform;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.pci.cpu.CpuClock;
+import dev.virtiolab.virtio.net.DeviceLoop;
+import dev.virtiolab.virtio.net.NetCounters;
+import dev.virtiolab.virtio.net.VirtioNet;
+import java.util.concurrent.ExecutionException;
+
+/**
+ * A running machine: a {@link Mainboard} whose NIC is driven by a thread of its own, and whose
+ * guest is another.
+ */
+public final class Machine implements AutoCloseable {
+  private final Mainboard board;
+  private final DeviceLoop deviceLoop;
+  private final GuestThread guest;
+  private final Firmware firmware;
+
+  private Machine(Mainboard board, DeviceLoop deviceLoop, GuestThread guest, Firmware firmware) {
+    this.board = board;
+    this.deviceLoop = deviceLoop;
+    this.guest = guest;
+    this.firmware = firmware;
+  }
+
+  /**
+   * Switches a machine on, and returns when its guest is up.
+   *
+   * @param wire what the NIC is plugged into; stays the caller's to close, after the machine
+   * @param guestAddress what the guest answers to
+   * @throws LabException if the guest does not boot
+   */
+  public static Machine start(MachineConfig config, NetBackend wire, Ipv4Address guestAddress) {
+    Mainboard board = new Mainboard(config, wire);
+    DeviceLoop deviceLoop = DeviceLoop.start(board.nic(), "virtio-net");
+    CpuClock clock = new HostClock();
+    GuestThread guest =
+        new GuestThread(
+            () -> new Firmware(board.toBoard(clock), guestAddress, config.bounceSlots()));
+    try {
+      return new Machine(board, deviceLoop, guest, guest.start());
+    } catch (RuntimeException e) {
+      guest.close();
+      deviceLoop.close();
+      board.close();
+      throw e instanceof BootException ? LabException.failure(e.getMessage(), e) : e;
+    }
+  }
+
+  /** Likewise, with the address that {@code vlab} gives a guest. */
+  public static Machine start(MachineConfig config, NetBackend wire) {
+    return start(config, wire, Ipv4Address.parse(Segment.GUEST));
+  }
+
+  public Mainboard board() {
+    return board;
+  }
+
+  public GuestThread guest() {
+    return guest;
+  }
+
+  /**
+   * Lets the guest hand over to an operating system that never comes: ExitBootServices, and then
+   * silence. Nothing can be asked of the guest afterwards.
+   */
+  public EfiStatus exitBootServices() {
+    return guest.exitBootServices();
+  }
+
+  /** Waits until Ctrl-C, or until the guest breaks. */
+  public void runUntilInterrupted() {
+    try {
+      guest.ended().get();
+    } catch (InterruptedException e) {
+      // Ctrl-C is how this ends.
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("the guest broke", e.getCause());
+    }
+  }
+
+  /** What crossed the NIC so far. */
+  public TrafficReport report() {
+    NetCounters nic = board.nic().counters();
+    DmaCounters dma = firmware.dmaCounters();
+    return new TrafficReport(
+        board.platform().name(),
+        board.nicAddress().toString(),
+        board.negotiatedFeatures(),
+        new TrafficReport.Frames(
+            nic.framesReceived(),
+            nic.bytesReceived(),
+            nic.framesSent(),
+            nic.bytesSent(),
+            nic.drops()),
+        new TrafficReport.Queues(
+            nic.kicks(VirtioNet.RECEIVE_QUEUE),
+            nic.kicks(VirtioNet.TRANSMIT_QUEUE),
+            nic.queueInterrupts() + nic.configInterrupts()),
+        new TrafficReport.Dma(
+            dma.maps(),
+            dma.unmaps(),
+            dma.openMappings(),
+            dma.bytesBouncedToDevice() + dma.bytesBouncedFromDevice()),
+        pages(board.platform()));
+  }
+
+  private static TrafficReport.Pages pages(Platform platform) {
+    if (platform instanceof SevPlatform sev) {
+      SevCounters counters = sev.counters();
+      return new TrafficReport.Pages(
+          counters.pagesShared(),
+          counters.pagesSharedPeak(),
+          counters.flipsToShared() + counters.flipsToPrivate());
+    }
+    return new TrafficReport.Pages(0, 0, 0);
+  }
+
+  /** Switches it off: first the guest, then the device, then the board. */
+  @Override
+  public void close() {
+    guest.close();
+    deviceLoop.close();
+    board.close();
+  }
+}

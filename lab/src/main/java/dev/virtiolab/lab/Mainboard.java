@@ -1,0 +1,200 @@
+package dev.virtiolab.lab;
+
+import dev.virtiolab.firmware.Board;
+import dev.virtiolab.firmware.handoff.HandOff;
+import dev.virtiolab.firmware.handoff.HandOff.Range;
+import dev.virtiolab.firmware.handoff.HandOffLayout;
+import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.Platforms;
+import dev.virtiolab.iommu.sev.SevPlatform;
+import dev.virtiolab.iommu.sev.launch.Launch;
+import dev.virtiolab.iommu.sev.launch.LaunchImage;
+import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
+import dev.virtiolab.iommu.sev.launch.LaunchSession;
+import dev.virtiolab.iommu.sev.launch.SevApi;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.pci.config.PciAddress;
+import dev.virtiolab.pci.cpu.CpuClock;
+import dev.virtiolab.pci.function.InterruptPin;
+import dev.virtiolab.pci.function.MessageTarget;
+import dev.virtiolab.pci.host.HostBridge;
+import dev.virtiolab.pci.host.HostLayout;
+import dev.virtiolab.pci.host.RootPort;
+import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.pci.memory.PhysicalMemory;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.transport.VirtioPciFunction;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import java.util.random.RandomGenerator;
+
+/**
+ * The hardware, put together and switched on, with nobody running yet: memory, platform, host
+ * bridge and NIC, and in memory what the firmware starts from.
+ *
+ * <pre>
+ *   0000_0000  RAM, 128 MiB      hand-off at 0080_0000, firmware at 0090_0000
+ *   b000_0000  ECAM
+ *   c000_0000  32-bit BARs
+ *  1_0000_0000 RAM, 128 MiB
+ *  above       64-bit BARs
+ * </pre>
+ */
+public final class Mainboard implements AutoCloseable {
+  private static final long MIB = 1L << 20;
+  private static final long LOW_RAM_BYTES = 128 * MIB;
+  private static final long HIGH_RAM_BYTES = 128 * MIB;
+  private static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
+
+  private static final int ROOT_BUS_SLOT = 4;
+  private static final int ROOT_PORT_SLOT = 0x1c;
+  private static final PciAddress ON_ROOT_BUS = new PciAddress(0, ROOT_BUS_SLOT, 0);
+  private static final PciAddress BEHIND_ROOT_PORT = new PciAddress(1, 0, 0);
+
+  private final PhysicalMemory memory;
+  private final Platform platform;
+  private final HostBridge hostBridge;
+  private final VirtioNet nic;
+  private final VirtioPciFunction nicFunction;
+  private final PciAddress nicAddress;
+  private final Optional<LaunchMeasurement> measurement;
+
+  /**
+   * @param wire what the NIC is plugged into; stays the caller's to close, after the board
+   */
+  public Mainboard(MachineConfig config, NetBackend wire) {
+    RandomGenerator entropy = config.entropy();
+    memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
+    platform = Platforms.create(config.platform(), memory, entropy);
+    hostBridge = new HostBridge(memory);
+    nic = new VirtioNet(nicConfig(config), wire);
+    nicAddress =
+        switch (config.slot()) {
+          case ROOT_BUS -> ON_ROOT_BUS;
+          case ROOT_PORT -> BEHIND_ROOT_PORT;
+        };
+    nicFunction = plugNic(config.slot());
+    hostBridge.powerOn();
+    measurement = load(entropy);
+  }
+
+  private VirtioNet.Config nicConfig(MachineConfig config) {
+    byte[] mac = new byte[6];
+    for (int i = 0; i < mac.length; i++) {
+      mac[i] = config.mac().octet(i);
+    }
+    boolean translated = platform.requiresAccessPlatform();
+    return new VirtioNet.Config(mac, config.mtu(), translated, translated);
+  }
+
+  private VirtioPciFunction plugNic(MachineConfig.Slot slot) {
+    BusMemory translated = platform.busMemory(nicAddress.requesterId());
+    BusMemory physical = platform.physicalBusMemory();
+    // The firmware polls: interrupts are counted where they are raised, and end here.
+    MessageTarget messages = (address, data) -> {};
+    InterruptPin pin = InterruptPin.UNCONNECTED;
+    switch (slot) {
+      case ROOT_BUS -> {
+        var function = VirtioPciFunction.conventional(nic, translated, physical, messages, pin);
+        hostBridge.rootBus().plug(ROOT_BUS_SLOT, function);
+        return function;
+      }
+      case ROOT_PORT -> {
+        var function = VirtioPciFunction.express(nic, translated, physical, messages, pin);
+        RootPort port = new RootPort();
+        hostBridge.rootBus().plug(ROOT_PORT_SLOT, port);
+        port.secondary().plug(0, function);
+        return function;
+      }
+    }
+    throw new AssertionError(slot);
+  }
+
+  // ---- what the firmware starts from
+
+  /**
+   * Puts header and hand-off into memory: measured where memory is encrypted, else just written.
+   */
+  private Optional<LaunchMeasurement> load(RandomGenerator entropy) {
+    LaunchImage image = image();
+    if (platform instanceof SevPlatform sev) {
+      Launch launch = Launch.start(sev, SevApi.CURRENT, LaunchSession.generate(entropy));
+      launch.load(image);
+      LaunchMeasurement measured = launch.measure(entropy);
+      launch.finish();
+      return Optional.of(measured);
+    }
+    for (LaunchImage.Block block : image.blocks()) {
+      byte[] bytes = block.bytes();
+      platform.cpuMemory().write(block.address(), MemorySegment.ofArray(bytes), 0, bytes.length);
+    }
+    return Optional.empty();
+  }
+
+  private LaunchImage image() {
+    HandOff handOff =
+        new HandOff(
+            memory.regions().stream()
+                .map(region -> new Range(region.base(), region.segment().byteSize()))
+                .toList(),
+            FIRMWARE,
+            new Range(HostLayout.ECAM_BASE, HostLayout.ECAM_BYTES),
+            new Range(
+                HostLayout.WINDOW_32_BASE, HostLayout.WINDOW_32_LIMIT - HostLayout.WINDOW_32_BASE),
+            new Range(
+                hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()));
+    byte[] bytes = new byte[(int) handOff.pages().length()];
+    handOff.write(MemorySegment.ofArray(bytes));
+    return new LaunchImage(
+        FIRMWARE.base(),
+        FirmwareImage.digest(),
+        List.of(new LaunchImage.Block(HandOffLayout.ADDRESS, bytes)));
+  }
+
+  // ---- what is on it
+
+  /** What the guest's CPU finds. */
+  public Board toBoard(CpuClock clock) {
+    return new Board(platform.cpuMemory(), hostBridge, clock, platform.pageAttributes());
+  }
+
+  public Platform platform() {
+    return platform;
+  }
+
+  public HostBridge hostBridge() {
+    return hostBridge;
+  }
+
+  public VirtioNet nic() {
+    return nic;
+  }
+
+  public VirtioPciFunction nicFunction() {
+    return nicFunction;
+  }
+
+  /** Where the NIC is once the firmware has numbered the buses. */
+  public PciAddress nicAddress() {
+    return nicAddress;
+  }
+
+  /** The feature bits that driver and device agreed on, by name. */
+  public List<String> negotiatedFeatures() {
+    return FeatureBits.names(nicFunction.negotiatedFeatures());
+  }
+
+  /** What the launch was measured to be, where memory is encrypted. */
+  public Optional<LaunchMeasurement> measurement() {
+    return measurement;
+  }
+
+  /** Frees memory; nobody may be running on the board. */
+  @Override
+  public void close() {
+    platform.close();
+    memory.close();
+  }
+}

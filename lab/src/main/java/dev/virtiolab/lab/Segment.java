@@ -1,0 +1,133 @@
+package dev.virtiolab.lab;
+
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.host.PingResult;
+import dev.virtiolab.lab.host.TapLink;
+import dev.virtiolab.net.BackendSpec;
+import dev.virtiolab.net.BackendSpecException;
+import dev.virtiolab.net.CapturingBackend;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.TapBackend;
+import dev.virtiolab.posix.PosixException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/**
+ * The smallest network there is: the host's TAP, a wire, and a guest behind its NIC. The host is
+ * {@value #HOST}, the guest {@value #GUEST}, of a range that is kept for documentation (RFC 5737).
+ */
+public final class Segment implements AutoCloseable {
+  private static final String HOST = "192.0.2.1";
+  static final String GUEST = "192.0.2.2";
+  private static final int PREFIX_LENGTH = 24;
+  private static final int ETHERNET_MTU = 1500;
+
+  /**
+   * The wire.
+   *
+   * @param backend as on the command line
+   * @param capture where to write every frame
+   */
+  public record Wire(String backend, Optional<Path> capture) {}
+
+  private final TapBackend tap;
+  private final NetBackend wire;
+  private final Machine machine;
+
+  private Segment(TapBackend tap, NetBackend wire, Machine machine) {
+    this.tap = tap;
+    this.wire = wire;
+    this.machine = machine;
+  }
+
+  /**
+   * Makes the TAP in this process's network namespace, boots the guest, and returns when it
+   * answers.
+   *
+   * @throws LabException if the host does not allow it, or the guest does not boot
+   */
+  public static Segment open(MachineConfig config, Wire wire) {
+    BackendSpec.TapInterface spec = tapOf(wire.backend());
+    TapBackend tap = openTap(spec);
+    NetBackend end = tap;
+    try {
+      TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, config.mtu().orElse(ETHERNET_MTU));
+      if (wire.capture().isPresent()) {
+        end = capture(tap, wire.capture().get());
+      }
+      return new Segment(tap, end, Machine.start(config, end, Ipv4Address.parse(GUEST)));
+    } catch (RuntimeException e) {
+      end.close();
+      throw e;
+    }
+  }
+
+  private static BackendSpec.TapInterface tapOf(String backend) {
+    try {
+      if (BackendSpec.parse(backend) instanceof BackendSpec.TapInterface tap) {
+        return tap;
+      }
+    } catch (BackendSpecException e) {
+      throw LabException.usage(e.getMessage(), e);
+    }
+    throw LabException.usage(
+        "--backend " + backend + " has no host on its far side: here it takes tap or tap:NAME");
+  }
+
+  private static TapBackend openTap(BackendSpec.TapInterface spec) {
+    try {
+      return spec.open();
+    } catch (PosixException e) {
+      throw LabException.usage("no TAP can be made: " + e.getMessage(), e);
+    }
+  }
+
+  private static NetBackend capture(TapBackend tap, Path file) {
+    try {
+      return CapturingBackend.open(tap, file);
+    } catch (IOException e) {
+      throw LabException.usage("cannot write --pcap " + file + ": " + e, e);
+    }
+  }
+
+  public String tapName() {
+    return tap.name();
+  }
+
+  public String hostAddress() {
+    return HOST;
+  }
+
+  public String guestAddress() {
+    return GUEST;
+  }
+
+  /**
+   * Lets the guest ping the host.
+   *
+   * @param flood next request as soon as a reply is there, instead of one a second
+   * @param progress told of each reply, in a line like ping's
+   */
+  public PingResult pingFromGuest(long count, int size, boolean flood, Consumer<String> progress) {
+    return new GuestPing(machine.guest(), Ipv4Address.parse(HOST), count, size, flood, progress)
+        .run();
+  }
+
+  /** Waits for Ctrl-C. */
+  public void runUntilInterrupted() {
+    machine.runUntilInterrupted();
+  }
+
+  public TrafficReport report() {
+    return machine.report();
+  }
+
+  /** Stops guest and device, and takes the TAP down. */
+  @Override
+  public void close() {
+    machine.close();
+    wire.close();
+  }
+}

@@ -1,0 +1,94 @@
+package dev.virtiolab.lab;
+
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What crossed a NIC so far, and what that took: counted by the device, by the guest's drivers and
+ * by the platform, each for itself.
+ *
+ * @param platform {@code pc} or {@code sev}
+ * @param slot where the NIC sits, such as {@code 00:04.0}
+ * @param features the feature bits that driver and device agreed on
+ */
+public record TrafficReport(
+    String platform,
+    String slot,
+    List<String> features,
+    Frames frames,
+    Queues queues,
+    Dma dma,
+    Pages pages) {
+
+  /**
+   * Frames as the device counted them.
+   *
+   * @param toGuest frames put into the guest's receive buffers
+   * @param dropped frames that the device took from either side and could not deliver
+   */
+  public record Frames(
+      long toGuest, long bytesToGuest, long fromGuest, long bytesFromGuest, long dropped) {}
+
+  /**
+   * Words between driver and device.
+   *
+   * @param receiveKicks notifications that the driver gave for the receive queue
+   * @param interrupts that the device raised; the firmware polls and asks for none
+   */
+  public record Queues(long receiveKicks, long transmitKicks, long interrupts) {}
+
+  /**
+   * What the guest's drivers mapped.
+   *
+   * @param open mappings not yet undone
+   * @param bytesBounced copied to and from bounce buffers
+   */
+  public record Dma(long maps, long unmaps, long open, long bytesBounced) {}
+
+  /**
+   * Pages of 4 KiB; all zero where memory is not encrypted.
+   *
+   * @param shared pages with the C-bit clear now
+   * @param flips C-bits changed so far, either way
+   */
+  public record Pages(long shared, long sharedAtMost, long flips) {}
+
+  /** The summary that a person reads. */
+  public String describe() {
+    StringBuilder text = new StringBuilder();
+    line(text, "%n--- virtio-net %s, platform %s, %s", slot, platform, String.join(" ", features));
+    line(
+        text,
+        "frames  %,d to the guest (%,d bytes), %,d from it (%,d bytes), %,d dropped",
+        frames.toGuest,
+        frames.bytesToGuest,
+        frames.fromGuest,
+        frames.bytesFromGuest,
+        frames.dropped);
+    line(
+        text,
+        "queues  %,d receive kicks, %,d transmit kicks, %,d interrupts",
+        queues.receiveKicks,
+        queues.transmitKicks,
+        queues.interrupts);
+    line(
+        text,
+        "DMA     %,d maps, %,d unmaps, %,d open, %,d bytes bounced",
+        dma.maps,
+        dma.unmaps,
+        dma.open,
+        dma.bytesBounced);
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "pages   %,d shared (%,d at most), %,d C-bit flips",
+            pages.shared,
+            pages.sharedAtMost,
+            pages.flips));
+    return text.toString();
+  }
+
+  private static void line(StringBuilder text, String format, Object... values) {
+    text.append(String.format(Locale.ROOT, format, values)).append(System.lineSeparator());
+  }
+}

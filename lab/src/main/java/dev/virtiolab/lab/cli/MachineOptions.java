@@ -1,0 +1,126 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.firmware.iommu.BounceSlots;
+import dev.virtiolab.firmware.uefi.MacAddress;
+import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.iommu.UnknownPlatformException;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.MachineConfig.Slot;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import picocli.CommandLine.Option;
+
+/** What machine to put together: the options of every command that makes one. */
+final class MachineOptions {
+  /** What IPv4 asks of every link (RFC 791). */
+  private static final int MIN_MTU = 68;
+
+  /** What VirtioNetDxe's receive buffers hold. */
+  private static final int ETHERNET_MTU = 1500;
+
+  @Option(
+      names = "--platform",
+      paramLabel = "pc|sev",
+      defaultValue = "pc",
+      description = "what stands between device and memory (default: ${DEFAULT-VALUE})")
+  private String platform;
+
+  @Option(
+      names = "--slot",
+      paramLabel = "root-bus|root-port",
+      defaultValue = "root-bus",
+      description =
+          "where the NIC sits: on the root bus as a conventional function, or behind a PCI Express"
+              + " root port (default: ${DEFAULT-VALUE})")
+  private String slot;
+
+  @Option(
+      names = "--mac",
+      paramLabel = "ADDRESS",
+      defaultValue = "52:54:00:12:34:56",
+      description = "the NIC's Ethernet address (default: ${DEFAULT-VALUE})")
+  private String mac;
+
+  @Option(
+      names = "--mtu",
+      paramLabel = "BYTES",
+      description = "offer VIRTIO_NET_F_MTU with this value, 68 to 1500")
+  private Integer mtu;
+
+  @Option(
+      names = "--bounce-slots",
+      paramLabel = "ovmf|none",
+      defaultValue = "ovmf",
+      description =
+          "the IOMMU driver's reserved shared slots: OVMF's table, or none, as in 2017 (default:"
+              + " ${DEFAULT-VALUE})")
+  private String bounceSlots;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "keys and whatever else is drawn by chance follow from this number")
+  private Long seed;
+
+  /**
+   * @throws LabException if a word or a number is none of those that are known
+   */
+  MachineConfig toConfig() {
+    return new MachineConfig(
+        platform(),
+        slot(),
+        mac(),
+        mtu(),
+        slots(),
+        seed == null ? OptionalLong.empty() : OptionalLong.of(seed));
+  }
+
+  private PlatformKind platform() {
+    try {
+      return PlatformKind.parse(platform);
+    } catch (UnknownPlatformException e) {
+      throw LabException.usage("--platform: " + e.getMessage(), e);
+    }
+  }
+
+  private Slot slot() {
+    for (Slot known : Slot.values()) {
+      if (known.word().equals(slot)) {
+        return known;
+      }
+    }
+    throw LabException.usage("--slot is root-bus or root-port, not " + slot);
+  }
+
+  private MacAddress mac() {
+    MacAddress address;
+    try {
+      address = MacAddress.parse(mac);
+    } catch (IllegalArgumentException e) {
+      throw LabException.usage("--mac: " + e.getMessage(), e);
+    }
+    if (address.isMulticast() || address.bits() == 0) {
+      throw LabException.usage("--mac " + mac + " does not name one station");
+    }
+    return address;
+  }
+
+  private OptionalInt mtu() {
+    if (mtu == null) {
+      return OptionalInt.empty();
+    }
+    if (mtu < MIN_MTU || mtu > ETHERNET_MTU) {
+      throw LabException.usage("--mtu is from " + MIN_MTU + " to " + ETHERNET_MTU + ", not " + mtu);
+    }
+    return OptionalInt.of(mtu);
+  }
+
+  private BounceSlots slots() {
+    return switch (bounceSlots) {
+      case "ovmf" -> BounceSlots.OVMF;
+      case "none" -> BounceSlots.NONE;
+      default -> throw LabException.usage("--bounce-slots is ovmf or none, not " + bounceSlots);
+    };
+  }
+}

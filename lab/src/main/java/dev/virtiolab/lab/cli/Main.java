@@ -1,0 +1,115 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.lab.LabException;
+import java.io.PrintWriter;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.ParameterException;
+
+/** Where {@code ./vlab} arrives. */
+@Command(
+    name = "vlab",
+    description =
+        "A virtio-net NIC you can see through: the device, and the firmware that drives it.",
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    scope = CommandLine.ScopeType.INHERIT,
+    sortOptions = false,
+    subcommands = {
+      PingCommand.class,
+      UpCommand.class,
+      DumpCommand.class,
+      DoctorCommand.class,
+      TestCommand.class
+    })
+public final class Main implements Runnable {
+
+  /** How long a run that was interrupted may take to clean up and to say what it has. */
+  private static final long LAST_WORDS_SECONDS = 5;
+
+  @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
+
+  private Main() {}
+
+  /** Runs one command and ends the process with its exit code. */
+  public static void main(String[] arguments) {
+    CountDownLatch done = new CountDownLatch(1);
+    Thread command = Thread.currentThread();
+    Thread interrupter =
+        new Thread(
+            () -> {
+              // Ctrl-C: the command ends early but in order, and prints what it has so far.
+              command.interrupt();
+              try {
+                done.await(LAST_WORDS_SECONDS, TimeUnit.SECONDS);
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            },
+            "interrupter");
+    Runtime.getRuntime().addShutdownHook(interrupter);
+    int exitCode;
+    try {
+      exitCode = execute(arguments);
+    } finally {
+      done.countDown();
+    }
+    try {
+      Runtime.getRuntime().removeShutdownHook(interrupter);
+    } catch (IllegalStateException e) {
+      return; // interrupted: the process is ending already
+    }
+    System.exit(exitCode);
+  }
+
+  /** Runs one command; never ends the process. */
+  static int execute(String... arguments) {
+    return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(Main::explain)
+        .setExecutionExceptionHandler(Main::explain)
+        .execute(arguments);
+  }
+
+  /** {@code vlab} alone shows what there is. */
+  @Override
+  public void run() {
+    spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  private static int explain(ParameterException mistake, String[] arguments) {
+    CommandLine command = mistake.getCommandLine();
+    String name = command.getCommandSpec().qualifiedName();
+    complain(command, mistake.getMessage() + " (see " + name + " --help)");
+    return LabException.USAGE;
+  }
+
+  private static int explain(Exception failure, CommandLine command, CommandLine.ParseResult parsed)
+      throws Exception {
+    if (failure instanceof LabException known) {
+      complain(command, known.getMessage());
+      return known.exitCode();
+    }
+    throw failure; // our own bug: all of it is shown
+  }
+
+  private static void complain(CommandLine command, String message) {
+    PrintWriter err = command.getErr();
+    err.println("vlab: " + message.lines().reduce((a, b) -> a + "; " + b.strip()).orElse(""));
+    err.flush();
+  }
+
+  /** The version that the build gave this module. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      var descriptor = Main.class.getModule().getDescriptor();
+      String version =
+          descriptor == null ? "(class path)" : descriptor.rawVersion().orElse("(unversioned)");
+      return new String[] {"vlab " + version + ", Java " + Runtime.version()};
+    }
+  }
+}

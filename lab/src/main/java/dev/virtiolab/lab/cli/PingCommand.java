@@ -1,0 +1,165 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.Segment;
+import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.host.PingResult;
+import dev.virtiolab.lab.host.SystemPing;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code vlab ping}. */
+@Command(
+    name = "ping",
+    description = {
+      "Boots a guest behind an emulated virtio-net NIC and a TAP, in a network namespace of its own,",
+      "and pings it with the system's ping. Exit code 0 if nothing was lost, 1 if something was."
+    })
+final class PingCommand implements Callable<Integer> {
+
+  /** What an IPv4 datagram of 65535 bytes leaves after its header and the ICMP header. */
+  private static final int MAX_SIZE = 65_507;
+
+  @Spec private CommandSpec spec;
+
+  @Mixin private MachineOptions machine;
+
+  @Mixin private WireOptions wire;
+
+  @Option(
+      names = "--from",
+      paramLabel = "host|guest",
+      defaultValue = "host",
+      description = "who sends the requests (default: ${DEFAULT-VALUE})")
+  private String from;
+
+  @Option(
+      names = {"-c", "--count"},
+      paramLabel = "N",
+      defaultValue = "4",
+      description = "requests to send (default: ${DEFAULT-VALUE})")
+  private long count;
+
+  @Option(
+      names = {"-s", "--size"},
+      paramLabel = "BYTES",
+      defaultValue = "56",
+      description = "data in each request, 0 to 65507 (default: ${DEFAULT-VALUE})")
+  private int size;
+
+  @Option(
+      names = {"-f", "--flood"},
+      description = "send the next request as soon as a reply is there")
+  private boolean flood;
+
+  @Option(names = "--json", description = "print one JSON object; ping's output is left out")
+  private boolean json;
+
+  @Parameters(
+      paramLabel = "PING-OPTION",
+      description = "after --, for the system's ping, such as -i 0.01")
+  private List<String> pingOptions = List.of();
+
+  /** What {@code --json} prints. */
+  record Report(String from, Ping ping, TrafficReport traffic) {
+    record Ping(
+        long sent,
+        long received,
+        double lossPercent,
+        Double rttMinMs,
+        Double rttAverageMs,
+        Double rttMaxMs) {}
+
+    static Report of(String from, PingResult ping, TrafficReport traffic) {
+      return new Report(
+          from,
+          new Ping(
+              ping.sent(),
+              ping.received(),
+              ping.lossPercent(),
+              orNull(ping.minMillis()),
+              orNull(ping.averageMillis()),
+              orNull(ping.maxMillis())),
+          traffic);
+    }
+
+    /** JSON has no NaN. */
+    private static Double orNull(double value) {
+      return Double.isNaN(value) ? null : value;
+    }
+  }
+
+  @Override
+  public Integer call() {
+    MachineConfig config = machine.toConfig();
+    checkOptions();
+    NetworkNamespace.enter();
+
+    PingResult result;
+    TrafficReport traffic;
+    try (Segment segment = Segment.open(config, wire.toConfig())) {
+      result = from.equals("guest") ? pingFromGuest(segment) : pingFromHost(segment);
+      traffic = segment.report();
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(json ? Json.of(Report.of(from, result, traffic)) : traffic.describe());
+    out.flush();
+    return result.complete() ? 0 : LabException.FAILURE;
+  }
+
+  private void checkOptions() {
+    if (!from.equals("host") && !from.equals("guest")) {
+      throw LabException.usage("--from is host or guest, not " + from);
+    }
+    if (count < 1) {
+      throw LabException.usage("--count is at least 1, not " + count);
+    }
+    if (size < 0 || size > MAX_SIZE) {
+      throw LabException.usage("--size is from 0 to " + MAX_SIZE + ", not " + size);
+    }
+    if (from.equals("guest") && !pingOptions.isEmpty()) {
+      throw LabException.usage("the guest's ping takes no options after --: " + pingOptions);
+    }
+  }
+
+  private PingResult pingFromHost(Segment segment) {
+    List<String> arguments = new ArrayList<>();
+    arguments.addAll(List.of("-c", Long.toString(count), "-s", Integer.toString(size)));
+    if (flood) {
+      arguments.add("-f");
+    }
+    arguments.addAll(pingOptions);
+    OutputStream screen = json ? OutputStream.nullOutputStream() : System.out;
+    return new SystemPing(segment.guestAddress(), arguments).run(screen);
+  }
+
+  private PingResult pingFromGuest(Segment segment) {
+    PrintWriter out = spec.commandLine().getOut();
+    PingResult result =
+        segment.pingFromGuest(
+            count,
+            size,
+            flood,
+            line -> {
+              if (!json) {
+                out.println(line);
+                out.flush();
+              }
+            });
+    if (!json) {
+      out.println(result.describe());
+    }
+    return result;
+  }
+}

@@ -1,0 +1,82 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.lab.Segment;
+import dev.virtiolab.lab.host.NetworkNamespace;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code vlab up}. */
+@Command(
+    name = "up",
+    description = {
+      "Boots a guest behind an emulated virtio-net NIC and a TAP and keeps it running until Ctrl-C,",
+      "for tcpdump and your own programs. It answers ping."
+    })
+final class UpCommand implements Callable<Integer> {
+
+  @Spec private CommandSpec spec;
+
+  @Mixin private MachineOptions machine;
+
+  @Mixin private WireOptions wire;
+
+  @Option(
+      names = "--here",
+      description =
+          "put the TAP into the present network namespace, for which the right to administer it is"
+              + " needed, instead of into one of its own")
+  private boolean here;
+
+  @Option(names = "--json", description = "say in one JSON object where the guest is")
+  private boolean json;
+
+  /** What {@code --json} prints once the guest answers. */
+  record Report(long pid, String tap, String hostAddress, String guestAddress, String enter) {}
+
+  @Override
+  public Integer call() {
+    var config = machine.toConfig();
+    if (!here) {
+      NetworkNamespace.enter();
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    try (Segment segment = Segment.open(config, wire.toConfig())) {
+      Report report =
+          new Report(
+              ProcessHandle.current().pid(),
+              segment.tapName(),
+              segment.hostAddress(),
+              segment.guestAddress(),
+              here ? "" : enterCommand());
+      if (json) {
+        out.println(Json.of(report));
+      } else {
+        out.printf(
+            "guest %s behind %s (%s)%n", report.guestAddress(), report.tap(), report.hostAddress());
+        if (!here) {
+          out.printf("enter its network:  %s COMMAND%n", report.enter());
+        }
+        out.println("Ctrl-C ends it.");
+      }
+      out.flush();
+      segment.runUntilInterrupted();
+      if (!json) {
+        out.println(segment.report().describe());
+        out.flush();
+      }
+    }
+    return 0;
+  }
+
+  private static String enterCommand() {
+    String target = "nsenter --target " + ProcessHandle.current().pid();
+    return NetworkNamespace.ownsUsers()
+        ? target + " --user --preserve-credentials --net"
+        : "sudo " + target + " --net";
+  }
+}

@@ -1,0 +1,117 @@
+package dev.virtiolab.lab.host;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.posix.Exec;
+import dev.virtiolab.posix.PosixException;
+import dev.virtiolab.posix.User;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A network namespace of the lab's own, without a name: it ends with its last process, so that no
+ * way of dying leaves an interface behind.
+ *
+ * <p>A Java process has many threads and so cannot enter a user namespace. Therefore it replaces
+ * itself: the same process starts over inside, as {@code unshare --net java ...}, with a system
+ * property set. An ordinary user gets a user namespace too, in which it is root.
+ */
+public final class NetworkNamespace {
+  /** The system property that says: this process is inside. */
+  private static final String ENTERED = "vlab.namespace";
+
+  private NetworkNamespace() {}
+
+  /** Whether this process was started over inside a namespace of its own. */
+  public static boolean entered() {
+    return System.getProperty(ENTERED) != null;
+  }
+
+  /** Whether this process is inside a user namespace of its own: an ordinary user outside. */
+  public static boolean ownsUsers() {
+    return "user".equals(System.getProperty(ENTERED));
+  }
+
+  /**
+   * Starts this process over in a namespace of its own; returns at once where that has been done.
+   *
+   * @throws LabException if the host does not allow it
+   */
+  public static void enter() {
+    if (entered()) {
+      return;
+    }
+    List<String> unshare = unshare();
+    probe(unshare);
+    List<String> command = new ArrayList<>(unshare);
+    List<String> self = commandLine();
+    command.add(self.getFirst());
+    command.add("-D" + ENTERED + "=" + (User.isRoot() ? "net" : "user"));
+    command.addAll(self.subList(1, self.size()));
+    try {
+      Exec.replace(command);
+    } catch (PosixException e) {
+      throw LabException.failure("cannot start over in a network namespace: " + e.getMessage(), e);
+    }
+  }
+
+  /** Whether {@link #enter} would be allowed; if not, why. */
+  public static String obstacle() {
+    List<String> probe = new ArrayList<>(unshare());
+    probe.addAll(List.of(HostCommand.require("ip", "iproute2"), "link", "set", "lo", "up"));
+    HostCommand.Outcome outcome = HostCommand.run(probe);
+    return outcome.ok() ? "" : explain(outcome);
+  }
+
+  private static void probe(List<String> unshare) {
+    String obstacle = obstacle();
+    if (!obstacle.isEmpty()) {
+      throw LabException.usage(obstacle);
+    }
+  }
+
+  private static List<String> unshare() {
+    String unshare = HostCommand.require("unshare", "util-linux");
+    return User.isRoot()
+        ? List.of(unshare, "--net")
+        : List.of(unshare, "--user", "--map-root-user", "--net");
+  }
+
+  private static String explain(HostCommand.Outcome outcome) {
+    if (User.isRoot()) {
+      return "no network namespace can be made, though this is root (in a container: allow "
+          + "CAP_SYS_ADMIN): "
+          + outcome.firstLine();
+    }
+    if (Host.setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").equals("1")) {
+      return "AppArmor keeps ordinary users from user namespaces here: run as root, or allow it with"
+          + " sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+    }
+    if (Host.setting("/proc/sys/kernel/unprivileged_userns_clone").equals("0")) {
+      return "ordinary users may not make user namespaces here: run as root, or allow it with sudo"
+          + " sysctl kernel.unprivileged_userns_clone=1";
+    }
+    if (Host.setting("/proc/sys/user/max_user_namespaces").equals("0")) {
+      return "user namespaces are switched off here: run as root, or allow them with sudo sysctl"
+          + " user.max_user_namespaces=10000";
+    }
+    return "no user namespace can be made here; run as root: " + outcome.firstLine();
+  }
+
+  /** This process's own command line, word by word. */
+  private static List<String> commandLine() {
+    try {
+      String raw = Files.readString(Path.of("/proc/self/cmdline"), StandardCharsets.UTF_8);
+      List<String> words = new ArrayList<>(List.of(raw.split("\0", -1)));
+      words.removeLast(); // what follows the last terminator
+      // The first word may be a bare name; the process knows what it runs.
+      words.set(0, Files.readSymbolicLink(Path.of("/proc/self/exe")).toString());
+      return words;
+    } catch (IOException e) {
+      throw LabException.failure("cannot read /proc/self/cmdline: " + e.getMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package dev.virtiolab.lab.host;
+
+import dev.virtiolab.lab.LabException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The system's own {@code ping}, its output shown as it comes and its last lines understood. */
+public final class SystemPing {
+  private static final Pattern COUNTS =
+      Pattern.compile("(\\d+) packets transmitted, (\\d+) (?:packets )?received");
+  private static final Pattern RTT =
+      Pattern.compile("= ([\\d.]+)/([\\d.]+)/([\\d.]+)(?:/([\\d.]+))? ms");
+
+  /** The summary is in the last lines; a flood's dots before it are not kept. */
+  private static final int TAIL_BYTES = 4096;
+
+  private final List<String> command = new ArrayList<>();
+
+  /**
+   * @param target address to ping
+   * @param arguments further arguments, as ping understands them
+   */
+  public SystemPing(String target, List<String> arguments) {
+    // pdeathsig: should this process be killed outright, its ping goes with it.
+    HostCommand.find("setpriv")
+        .ifPresent(
+            setpriv -> command.addAll(List.of(setpriv.toString(), "--pdeathsig", "INT", "--")));
+    command.add(HostCommand.require("ping", "iputils-ping"));
+    command.add("-n");
+    command.addAll(arguments);
+    command.add(target);
+  }
+
+  /** Runs ping to its end, copying what it prints to {@code screen}. */
+  public PingResult run(OutputStream screen) {
+    try {
+      Process ping =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")))
+              .start();
+      String tail;
+      try (InputStream output = ping.getInputStream()) {
+        tail = copy(output, screen);
+      }
+      return understand(tail, ping.waitFor());
+    } catch (IOException e) {
+      throw LabException.failure("cannot run ping: " + e.getMessage(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw LabException.failure("interrupted", e);
+    }
+  }
+
+  private static String copy(InputStream output, OutputStream screen) throws IOException {
+    ByteArrayOutputStream tail = new ByteArrayOutputStream();
+    byte[] buffer = new byte[TAIL_BYTES];
+    for (int n = output.read(buffer); n >= 0; n = output.read(buffer)) {
+      screen.write(buffer, 0, n);
+      screen.flush();
+      if (tail.size() > TAIL_BYTES) {
+        byte[] recent = tail.toByteArray();
+        tail.reset();
+        tail.write(recent, recent.length - TAIL_BYTES, TAIL_BYTES);
+      }
+      tail.write(buffer, 0, n);
+    }
+    return tail.toString(StandardCharsets.UTF_8);
+  }
+
+  /**
+   * @throws LabException if ping ended without a summary: it refused its arguments, or was killed
+   */
+  static PingResult understand(String output, int exitCode) {
+    Matcher counts = COUNTS.matcher(output);
+    if (!counts.find()) {
+      String lastLine =
+          output.lines().filter(line -> !line.isBlank()).reduce((a, b) -> b).orElse("");
+      throw LabException.failure("ping ended with exit code " + exitCode + ": " + lastLine.strip());
+    }
+    long sent = Long.parseLong(counts.group(1));
+    long received = Long.parseLong(counts.group(2));
+    Matcher rtt = RTT.matcher(output);
+    return rtt.find()
+        ? new PingResult(
+            sent, received, milliseconds(rtt, 1), milliseconds(rtt, 2), milliseconds(rtt, 3))
+        : new PingResult(sent, received, Double.NaN, Double.NaN, Double.NaN);
+  }
+
+  private static double milliseconds(Matcher matcher, int group) {
+    return Double.parseDouble(matcher.group(group));
+  }
+}
