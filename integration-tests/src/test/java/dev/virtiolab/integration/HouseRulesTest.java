@@ -1,0 +1,121 @@
+package dev.virtiolab.integration;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.Arrays;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
+
+/** Who may enter which room: the table of the house, held against the compiled classes. */
+class HouseRulesTest {
+
+  /** Each room and the rooms it may use. */
+  static final Map<String, String[]> DOORS =
+      Map.of(
+          "posix", rooms(),
+          "pci", rooms("posix"),
+          "net", rooms("posix"),
+          "virtio", rooms("pci", "net", "posix"),
+          "iommu", rooms("pci"),
+          "firmware", rooms("pci", "iommu"),
+          "lab", rooms("posix", "pci", "net", "virtio", "iommu", "firmware"),
+          "testkit", rooms("lab"));
+
+  static final java.util.List<String> ROOMS = DOORS.keySet().stream().sorted().toList();
+
+  private static JavaClasses house;
+
+  @BeforeAll
+  static void readAllClasses() {
+    house =
+        new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .withImportOption(location -> !location.contains("-tests.jar"))
+            .importPackages("dev.virtiolab");
+  }
+
+  @ParameterizedTest
+  @FieldSource("ROOMS")
+  void aRoomUsesOnlyTheRoomsItMayEnter(String room) {
+    assertTrue(
+        house.stream().anyMatch(type -> type.getPackageName().startsWith(inside(room))),
+        "no class of " + room + " was read: the rule would hold of nothing");
+    String[] allowed =
+        Arrays.stream(DOORS.get(room)).map(HouseRulesTest::packages).toArray(String[]::new);
+    noClasses()
+        .that(resideInAPackage(packages(room)))
+        .should()
+        .dependOnClassesThat(
+            resideInAPackage("dev.virtiolab..")
+                .and(not(resideInAPackage(packages(room))))
+                .and(not(resideInAnyPackage(allowed))))
+        .check(house);
+  }
+
+  @Test
+  void theGuestSeesTheBoardOnlyAsItsCpuDoes() {
+    noClasses()
+        .that(resideInAPackage(packages("firmware")))
+        .should()
+        .dependOnClassesThat(
+            resideInAPackage(packages("pci"))
+                .and(not(resideInAPackage("dev.virtiolab.pci.cpu")))
+                .or(
+                    resideInAPackage(packages("iommu"))
+                        .and(not(named("dev.virtiolab.iommu.PageAttributes")))))
+        .check(house);
+  }
+
+  @Test
+  void onlyPosixCallsNativeFunctions() {
+    noClasses()
+        .that(not(resideInAPackage(packages("posix"))))
+        .should()
+        .dependOnClassesThat(
+            resideInAPackage("com.sun.jna..")
+                .or(named("java.lang.foreign.Linker"))
+                .or(named("java.lang.foreign.SymbolLookup")))
+        .check(house);
+    classes()
+        .that(resideInAPackage(packages("posix")))
+        .should()
+        .onlyDependOnClassesThat(resideInAnyPackage("java..", "com.sun.jna..", packages("posix")))
+        .check(house);
+  }
+
+  @Test
+  void noRoomRunsInCircles() {
+    slices().matching("dev.virtiolab.(**)").should().beFreeOfCycles().check(house);
+  }
+
+  private static DescribedPredicate<JavaClass> named(String name) {
+    return describe("named " + name, type -> type.getFullName().equals(name));
+  }
+
+  private static String[] rooms(String... names) {
+    return names;
+  }
+
+  private static String inside(String room) {
+    return "dev.virtiolab." + room;
+  }
+
+  private static String packages(String room) {
+    return inside(room) + "..";
+  }
+}

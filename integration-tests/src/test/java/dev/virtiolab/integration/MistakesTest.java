@@ -1,0 +1,67 @@
+package dev.virtiolab.integration;
+
+import static org.junit.jupiter.api.Assertions.assertAll;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.posix.fixture.Requirements;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What a user does wrong is one line on standard error and exit code 2, and leaves nothing. */
+class MistakesTest {
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "pong                               | pong",
+        "ping --colour                      | --colour",
+        "ping --platform vax                | vax",
+        "ping --slot cellar                 | cellar",
+        "ping --mac 52:54:00                | 52:54:00",
+        "ping --mac 01:00:5e:00:00:01       | does not name one station",
+        "ping --mtu 67                      | 68",
+        "ping --mtu 9000                    | 1500",
+        "ping --count 0                     | --count",
+        "ping --count many                  | many",
+        "ping --size 65508                  | 65507",
+        "ping --size -1                     | --size",
+        "ping --from nowhere                | nowhere",
+        "ping --from guest -- -i 1          | -i",
+        "ping --backend pigeon              | pigeon",
+        "ping --backend sink                | sink",
+        "ping --backend tap:a-name-that-is-too-long | 15",
+        "ping --bounce-slots many           | many",
+        "dump --at midnight                 | midnight",
+        "test                               | ./vlab test",
+      })
+  void isOneLineThatNamesIt(String arguments, String named) {
+    try (Vlab vlab = Vlab.asMyself()) {
+      Vlab.Ended ended = vlab.run(arguments.split(" "));
+
+      List<String> lines = ended.err().lines().toList();
+      assertAll(
+          () -> assertEquals(2, ended.exitCode()),
+          () -> assertEquals(1, lines.size(), ended.err()),
+          () -> assertTrue(lines.getFirst().startsWith("vlab: "), ended.err()),
+          () -> assertTrue(lines.getFirst().contains(named), ended.err()),
+          () -> assertEquals("", ended.out()));
+      vlab.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void aCaptureThatCannotBeWrittenIsSaidBeforeAnythingRuns() {
+    Requirements.assumeTap();
+    try (Vlab vlab = Vlab.asMyself()) {
+      Vlab.Ended ended = vlab.run("ping", "--pcap", "/nowhere/at/all.pcapng");
+
+      assertEquals(2, ended.exitCode(), ended.err());
+      assertTrue(ended.err().contains("/nowhere/at/all.pcapng"), ended.err());
+      vlab.assertNothingLeft();
+    }
+  }
+}

@@ -1,0 +1,258 @@
+package dev.virtiolab.integration;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * {@code vlab} as a process of its own, with a home and a temporary folder of its own, so that what
+ * it leaves behind can be seen.
+ */
+final class Vlab implements AutoCloseable {
+  private static final long DEADLINE_SECONDS = 90;
+  private static final int NOBODY = 65534;
+
+  /** How a run ended. */
+  record Ended(int exitCode, String out, String err) {}
+
+  private final Path folder;
+  private final boolean asNobody;
+  private final Set<String> interfacesBefore = interfaces();
+  private Process process;
+
+  private Vlab(Path folder, boolean asNobody) {
+    this.folder = folder;
+    this.asNobody = asNobody;
+  }
+
+  /** As whoever runs the tests. */
+  static Vlab asMyself() {
+    return new Vlab(newFolder(), false);
+  }
+
+  /** As an ordinary user; the tests must run as root. */
+  static Vlab asOrdinaryUser() {
+    return new Vlab(newFolder(), true);
+  }
+
+  private static Path newFolder() {
+    try {
+      Path folder = Files.createTempDirectory("vlab-test");
+      Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
+      for (String name : List.of("tmp", "home", "out")) {
+        Path inner = Files.createDirectory(folder.resolve(name));
+        Files.setPosixFilePermissions(inner, PosixFilePermissions.fromString("rwxrwxrwx"));
+      }
+      return folder;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Where a run may write files. */
+  Path out(String name) {
+    return folder.resolve("out").resolve(name);
+  }
+
+  Vlab start(String... arguments) {
+    List<String> command = new ArrayList<>();
+    if (asNobody) {
+      command.addAll(
+          List.of(
+              "setpriv",
+              "--reuid=" + NOBODY,
+              "--regid=" + NOBODY,
+              "--clear-groups",
+              "--inh-caps=-all",
+              "--no-new-privs"));
+    }
+    command.addAll(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:-UsePerfData",
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Djava.io.tmpdir=" + folder.resolve("tmp"),
+            "-Duser.home=" + folder.resolve("home"),
+            "-Djna.tmpdir=" + folder.resolve("tmp"),
+            "-cp",
+            asNobody ? readableClassPath() : System.getProperty("java.class.path"),
+            "dev.virtiolab.lab.cli.Main"));
+    command.addAll(List.of(arguments));
+    try {
+      process =
+          new ProcessBuilder(command)
+              .directory(folder.resolve("out").toFile())
+              .redirectOutput(folder.resolve("stdout").toFile())
+              .redirectError(folder.resolve("stderr").toFile())
+              .start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return this;
+  }
+
+  /** Runs to the end. */
+  Ended run(String... arguments) {
+    return start(arguments).await();
+  }
+
+  Ended await() {
+    try {
+      if (!process.waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS)) {
+        process.destroyForcibly().waitFor();
+        fail(
+            "no end after "
+                + DEADLINE_SECONDS
+                + " s; it printed: "
+                + text("stdout")
+                + text("stderr"));
+      }
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+    return new Ended(process.exitValue(), text("stdout"), text("stderr"));
+  }
+
+  /** Waits until it has printed {@code word}. */
+  void awaitOutput(String word) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
+    while (!text("stdout").contains(word)) {
+      if (!process.isAlive() || System.nanoTime() - deadline > 0) {
+        fail("never printed " + word + " but: " + text("stdout") + text("stderr"));
+      }
+      Thread.onSpinWait();
+    }
+  }
+
+  long pid() {
+    return process.pid();
+  }
+
+  /** Ctrl-C. */
+  void interrupt() {
+    signal("INT");
+  }
+
+  void signal(String name) {
+    try {
+      new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Nothing of the run is left: no process, no interface, no temporary file. */
+  void assertNothingLeft() {
+    assertNoProcessAndNoInterfaceLeft();
+    try (Stream<Path> files = Files.walk(folder.resolve("tmp"))) {
+      List<Path> left = files.filter(file -> !file.equals(folder.resolve("tmp"))).toList();
+      assertTrue(left.isEmpty(), "temporary files left: " + left);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What holds even after {@code kill -9}; the network namespace had no other process. */
+  void assertNoProcessAndNoInterfaceLeft() {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+    while (!processesInFolder().isEmpty()) {
+      assertTrue(System.nanoTime() - deadline < 0, "still running: " + processesInFolder());
+      Thread.onSpinWait();
+    }
+    Set<String> added = interfaces();
+    added.removeAll(interfacesBefore);
+    assertTrue(added.isEmpty(), "interfaces left: " + added);
+  }
+
+  /** Processes that were started in this run's folder: the lab, and its ping. */
+  private Set<String> processesInFolder() {
+    Set<String> found = new TreeSet<>();
+    Path cwd = folder.resolve("out");
+    ProcessHandle.allProcesses()
+        .forEach(
+            handle -> {
+              try {
+                Path at = Path.of("/proc", Long.toString(handle.pid()), "cwd");
+                if (Files.readSymbolicLink(at).equals(cwd)) {
+                  found.add(handle.pid() + " " + handle.info().command().orElse(""));
+                }
+              } catch (IOException e) {
+                // Gone meanwhile, or not ours to look at.
+              }
+            });
+    return found;
+  }
+
+  private static Set<String> interfaces() {
+    String[] names = Path.of("/sys/class/net").toFile().list();
+    return new TreeSet<>(names == null ? List.of() : List.of(names));
+  }
+
+  private String text(String stream) {
+    try {
+      return Files.readString(folder.resolve(stream));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The class path, copied to where an ordinary user may read it. */
+  private String readableClassPath() {
+    Path copy = folder.resolve("classes");
+    List<String> entries = new ArrayList<>();
+    try {
+      Files.createDirectory(copy);
+      Files.setPosixFilePermissions(copy, PosixFilePermissions.fromString("rwxr-xr-x"));
+      for (String entry : System.getProperty("java.class.path").split(":")) {
+        Path source = Path.of(entry);
+        if (Files.exists(source)) {
+          Path target = copy.resolve(entries.size() + "-" + source.getFileName());
+          copyAll(source, target);
+          entries.add(target.toString());
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return String.join(":", entries);
+  }
+
+  private static void copyAll(Path source, Path target) throws IOException {
+    List<Path> files;
+    try (Stream<Path> walk = Files.walk(source)) {
+      files = walk.toList();
+    }
+    for (Path file : files) {
+      Path to = target.resolve(source.relativize(file).toString());
+      Files.copy(file, to);
+      Files.setPosixFilePermissions(
+          to, PosixFilePermissions.fromString(Files.isDirectory(to) ? "rwxr-xr-x" : "rw-r--r--"));
+    }
+  }
+
+  @Override
+  public void close() {
+    if (process != null && process.isAlive()) {
+      process.destroyForcibly();
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      files.sorted((a, b) -> b.compareTo(a)).forEach(file -> file.toFile().delete());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
