@@ -1,0 +1,110 @@
+package dev.virtiolab.pci.function;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.pci.fixture.SampleFunction;
+import dev.virtiolab.pci.memory.DmaAccess;
+import dev.virtiolab.pci.memory.DmaWindow;
+import dev.virtiolab.pci.memory.PhysicalMemory;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/**
+ * A CPU's thread writes registers while the device's loop runs: what a write forbids has stopped
+ * when the write returns. Odd epochs are those in which it is forbidden.
+ */
+@Timeout(60)
+class FunctionThreadsTest {
+  private static final int TURNS = 3_000;
+
+  private final AtomicLong epoch = new AtomicLong();
+  private final AtomicBoolean done = new AtomicBoolean();
+  private final AtomicInteger violations = new AtomicInteger();
+
+  private void race(Runnable device, Runnable allow, Runnable forbid) throws InterruptedException {
+    Thread loop =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!done.get()) {
+                    device.run();
+                  }
+                });
+    try {
+      for (int turn = 0; turn < TURNS; turn++) {
+        allow.run();
+        forbid.run();
+        epoch.incrementAndGet();
+        Thread.onSpinWait();
+        epoch.incrementAndGet();
+      }
+    } finally {
+      done.set(true);
+      loop.join();
+    }
+    assertEquals(0, violations.get());
+  }
+
+  @Test
+  void noWindowHoldsOnceBusMasteringIsOff() throws InterruptedException {
+    try (PhysicalMemory memory = PhysicalMemory.allocate(4096)) {
+      SampleFunction function = SampleFunction.conventional();
+      BusMaster master = function.master(memory.busView());
+      DmaWindow window = new DmaWindow();
+      AtomicLong resolved = new AtomicLong();
+      race(
+          () -> {
+            if (master.resolve(0, DmaAccess.WRITE, window)) {
+              resolved.incrementAndGet();
+            }
+            long before = epoch.get();
+            boolean covers = window.covers(0, 1, master.generation().acquire());
+            if (covers && (before & 1) != 0 && epoch.get() == before) {
+              violations.incrementAndGet();
+            }
+          },
+          () -> {
+            long seen = resolved.get() + master.faults();
+            function.configWrite(4, 2, 4);
+            while (resolved.get() + master.faults() == seen) {
+              Thread.onSpinWait();
+            }
+          },
+          () -> function.configWrite(4, 2, 0));
+      assertTrue(resolved.get() > 0, "the device never got a window");
+    }
+  }
+
+  @Test
+  void noMessageLeavesOnceTheVectorIsMaskedAndNoneIsLost() throws InterruptedException {
+    AtomicLong arrived = new AtomicLong();
+    SampleFunction function =
+        SampleFunction.conventional(
+            (address, data) -> {
+              if ((epoch.get() & 1) != 0) {
+                violations.incrementAndGet();
+              }
+              arrived.incrementAndGet();
+            },
+            InterruptPin.UNCONNECTED);
+    function.configWrite(4, 2, 4);
+    function.configWrite(SampleFunction.CONVENTIONAL_MSIX + 2, 2, 0x8000);
+    race(
+        () -> function.msix().signal(0),
+        () -> {
+          long seen = arrived.get();
+          function.barWrite(1, 12, 4, 0);
+          while (arrived.get() == seen) {
+            Thread.onSpinWait();
+          }
+        },
+        () -> function.barWrite(1, 12, 4, 1));
+    function.barWrite(1, 12, 4, 0);
+    assertEquals(function.msix().delivered(), arrived.get());
+    assertEquals(0, function.barRead(1, 0x800, 8));
+  }
+}
