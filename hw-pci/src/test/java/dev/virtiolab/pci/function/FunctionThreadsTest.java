@@ -7,17 +7,17 @@ import dev.virtiolab.pci.fixture.SampleFunction;
 import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.pci.memory.PhysicalMemory;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
 /**
  * A CPU's thread writes registers while the device's loop runs: what a write forbids has stopped
  * when the write returns. Odd epochs are those in which it is forbidden.
  */
-@Timeout(60)
 class FunctionThreadsTest {
   private static final int TURNS = 3_000;
 
@@ -49,6 +49,14 @@ class FunctionThreadsTest {
     assertEquals(0, violations.get());
   }
 
+  private static void await(BooleanSupplier condition) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (!condition.getAsBoolean()) {
+      assertTrue(System.nanoTime() < deadline, "the device's loop got nowhere in 20 s");
+      Thread.onSpinWait();
+    }
+  }
+
   @Test
   void noWindowHoldsOnceBusMasteringIsOff() throws InterruptedException {
     try (PhysicalMemory memory = PhysicalMemory.allocate(4096)) {
@@ -70,9 +78,7 @@ class FunctionThreadsTest {
           () -> {
             long seen = resolved.get() + master.faults();
             function.configWrite(4, 2, 4);
-            while (resolved.get() + master.faults() == seen) {
-              Thread.onSpinWait();
-            }
+            await(() -> resolved.get() + master.faults() != seen);
           },
           () -> function.configWrite(4, 2, 0));
       assertTrue(resolved.get() > 0, "the device never got a window");
@@ -98,9 +104,7 @@ class FunctionThreadsTest {
         () -> {
           long seen = arrived.get();
           function.barWrite(1, 12, 4, 0);
-          while (arrived.get() == seen) {
-            Thread.onSpinWait();
-          }
+          await(() -> arrived.get() != seen);
         },
         () -> function.barWrite(1, 12, 4, 1));
     function.barWrite(1, 12, 4, 0);
