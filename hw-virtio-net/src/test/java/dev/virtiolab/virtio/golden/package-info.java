@@ -1,0 +1,2 @@
+/** What QEMU shows for the same device, recorded, against what we show. */
+package dev.virtiolab.virtio.golden;

@@ -1,0 +1,32 @@
+package dev.virtiolab.virtio.net;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import org.junit.jupiter.api.Test;
+
+/** Offsets against the structs as the specification writes them down. */
+class NetLayoutTest {
+  @Test
+  void headerIsTheSpecificationsStruct() {
+    int at = 0;
+    assertEquals(at, NetHeaderLayout.FLAGS);
+    assertEquals(at += 1, NetHeaderLayout.GSO_TYPE);
+    assertEquals(at += 1, NetHeaderLayout.HDR_LEN);
+    assertEquals(at += 2, NetHeaderLayout.GSO_SIZE);
+    assertEquals(at += 2, NetHeaderLayout.CSUM_START);
+    assertEquals(at += 2, NetHeaderLayout.CSUM_OFFSET);
+    assertEquals(at += 2, NetHeaderLayout.NUM_BUFFERS);
+    assertEquals(at + 2, NetHeaderLayout.BYTES);
+  }
+
+  @Test
+  void configurationIsTheSpecificationsStruct() {
+    int at = 0;
+    assertEquals(at, NetConfigLayout.MAC);
+    assertEquals(at += NetConfigLayout.MAC_BYTES, NetConfigLayout.STATUS);
+    assertEquals(at += 2, NetConfigLayout.MAX_VIRTQUEUE_PAIRS);
+    assertEquals(NetConfigLayout.BYTES_WITHOUT_MTU, NetConfigLayout.MAX_VIRTQUEUE_PAIRS);
+    assertEquals(at += 2, NetConfigLayout.MTU);
+    assertEquals(at + 2, NetConfigLayout.BYTES_WITH_MTU);
+  }
+}
