@@ -10,18 +10,23 @@ import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.pci.fixture.FlatCpuMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.VarHandle;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** The ring between two threads: what its acquire, release and fence are for. */
+/**
+ * The ring between two threads, driver and device. That the right access modes are used is {@link
+ * VirtioLibTest}'s to show: a processor with strong ordering forgives most that are missing.
+ */
 class RingThreadsTest {
   private static final long RAM_BYTES = 16L << 20;
   private static final MemorySegment RAM = Arena.global().allocate(RAM_BYTES, 8);
   private static final int ROUNDS = 30_000;
+
+  /** On a machine that is busy, a round costs a time slice: enough is enough. */
+  private static final long LIMIT_NANOS = 2_000_000_000L;
 
   private final FlatCpuMemory memory = new FlatCpuMemory(RAM);
   private final VirtioRing ring = new VirtioRing();
@@ -53,56 +58,22 @@ class RingThreadsTest {
     assertEquals(null, failure.get());
   }
 
-  /** The device wants kicks again just as the driver publishes: one of them must notice. */
-  @Test
-  @Timeout(60)
-  void noKickIsLostWhenTheDeviceGoesToSleepAsTheDriverPublishes() throws InterruptedException {
-    AtomicInteger round = new AtomicInteger();
-    AtomicInteger finished = new AtomicInteger();
-    AtomicInteger seenIdx = new AtomicInteger();
-    AtomicInteger lost = new AtomicInteger();
-    together(
-        () -> {
-          for (int i = 1; i <= ROUNDS; i++) {
-            memory.putShort(ring.usedRing(), (short) VringLayout.USED_F_NO_NOTIFY);
-            ring.offer(0);
-            round.set(i);
-            ring.publish();
-            boolean kick = ring.kickWanted();
-            int now = i;
-            await(() -> finished.get() == now);
-            if (!kick && seenIdx.get() != (i & 0xffff)) {
-              lost.incrementAndGet();
-            }
-            memory.putLong(ring.usedRing() + 4 + 8 * (i - 1 & 7), 0);
-            memory.putShort(ring.usedRing() + 2, (short) i);
-            ring.look();
-            ring.take();
-          }
-        },
-        () -> {
-          for (int i = 1; i <= ROUNDS; i++) {
-            int now = i;
-            await(() -> round.get() == now);
-            memory.putShort(ring.usedRing(), (short) 0);
-            VarHandle.fullFence();
-            seenIdx.set(memory.getShortAcquire(ring.availRing() + 2) & 0xffff);
-            finished.set(i);
-          }
-        });
-    assertEquals(0, lost.get(), "kicks lost in " + ROUNDS + " rounds");
+  private static boolean goOn(int round, long since) {
+    return round < ROUNDS && (round < 1000 || System.nanoTime() - since < LIMIT_NANOS);
   }
 
-  /** What the driver wrote before it published is there when the device sees the index. */
+  /** What either side wrote before it published is there when the other sees the index. */
   @Test
   @Timeout(60)
   void descriptorsAndElementsArriveWithTheirIndex() throws InterruptedException {
+    AtomicBoolean over = new AtomicBoolean();
     together(
         () -> {
+          long since = System.nanoTime();
           int sent = 0;
           int taken = 0;
-          while (taken < ROUNDS) {
-            if (sent < ROUNDS && !ring.isOut(sent & 7)) {
+          while (goOn(sent, since) || taken < sent) {
+            if (goOn(sent, since) && !ring.isOut(sent & 7)) {
               ring.descriptor(sent & 7, sent, ~sent, 0, 0);
               ring.offer(sent & 7);
               ring.publish();
@@ -112,17 +83,23 @@ class RingThreadsTest {
               assertEquals(taken & 7, ring.take());
               assertEquals(Integer.toUnsignedLong(taken), ring.takenLength());
               taken++;
+            } else if (sent - taken == 8) {
+              Thread.yield();
             }
           }
+          over.set(true);
         },
         () -> {
-          for (int i = 0; i < ROUNDS; i++) {
+          for (int i = 0; ; i++) {
             int next = i + 1 & 0xffff;
             await(
                 () -> {
                   int published = memory.getShortAcquire(ring.availRing() + 2) & 0xffff;
-                  return (published - next & 0xffff) < 8;
+                  return (published - next & 0xffff) < 8 || over.get();
                 });
+            if (over.get()) {
+              return;
+            }
             int head = memory.getShort(ring.availRing() + 4 + 2 * (i & 7));
             assertEquals(i, memory.getLong(ring.descriptorTable() + 16L * head));
             assertEquals(~i, memory.getInt(ring.descriptorTable() + 16L * head + 8));
