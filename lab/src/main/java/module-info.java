@@ -9,6 +9,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab;
   exports dev.virtiolab.lab.dump;
   exports dev.virtiolab.lab.host;
+  exports dev.virtiolab.lab.segment;
 
   // picocli sets options by reflection, Jackson reads the records that --json prints.
   opens dev.virtiolab.lab.cli to

@@ -56,11 +56,6 @@ public final class Machine implements AutoCloseable {
     }
   }
 
-  /** Likewise, with the address that {@code vlab} gives a guest. */
-  public static Machine start(MachineConfig config, NetBackend wire) {
-    return start(config, wire, Ipv4Address.parse(Segment.GUEST));
-  }
-
   public Mainboard board() {
     return board;
   }

@@ -5,6 +5,7 @@ import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.lab.dump.ConfigDump;
+import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.SinkBackend;
 import dev.virtiolab.virtio.transport.RegisterMap;
 import java.io.PrintWriter;
@@ -83,7 +84,7 @@ final class DumpCommand implements Callable<Integer> {
           }
         }
         case "boot" -> {
-          try (Machine running = Machine.start(config, wire)) {
+          try (Machine running = Machine.start(config, wire, Segment.GUEST_ADDRESS)) {
             return Report.of(running.board());
           }
         }

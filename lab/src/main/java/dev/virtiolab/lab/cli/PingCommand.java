@@ -2,11 +2,11 @@ package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
-import dev.virtiolab.lab.Segment;
 import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.lab.host.NetworkNamespace;
-import dev.virtiolab.lab.host.PingResult;
-import dev.virtiolab.lab.host.SystemPing;
+import dev.virtiolab.lab.segment.PingResult;
+import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.lab.segment.SystemPing;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;

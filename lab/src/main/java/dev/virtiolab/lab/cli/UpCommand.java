@@ -1,7 +1,7 @@
 package dev.virtiolab.lab.cli;
 
-import dev.virtiolab.lab.Segment;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.segment.Segment;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

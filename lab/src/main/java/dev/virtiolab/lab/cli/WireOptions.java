@@ -1,6 +1,6 @@
 package dev.virtiolab.lab.cli;
 
-import dev.virtiolab.lab.Segment;
+import dev.virtiolab.lab.segment.Segment;
 import java.nio.file.Path;
 import java.util.Optional;
 import picocli.CommandLine.Option;

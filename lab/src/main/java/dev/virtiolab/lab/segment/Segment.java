@@ -1,8 +1,10 @@
-package dev.virtiolab.lab;
+package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
-import dev.virtiolab.lab.host.PingResult;
-import dev.virtiolab.lab.host.TapLink;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.Machine;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
 import dev.virtiolab.net.CapturingBackend;
@@ -20,7 +22,7 @@ import java.util.function.Consumer;
  */
 public final class Segment implements AutoCloseable {
   private static final String HOST = "192.0.2.1";
-  static final String GUEST = "192.0.2.2";
+  private static final String GUEST = "192.0.2.2";
   private static final int PREFIX_LENGTH = 24;
   private static final int ETHERNET_MTU = 1500;
 
@@ -31,6 +33,9 @@ public final class Segment implements AutoCloseable {
    * @param capture where to write every frame
    */
   public record Wire(String backend, Optional<Path> capture) {}
+
+  /** What {@code vlab} gives a guest to answer to. */
+  public static final Ipv4Address GUEST_ADDRESS = Ipv4Address.parse(GUEST);
 
   private final TapBackend tap;
   private final NetBackend wire;
@@ -57,7 +62,7 @@ public final class Segment implements AutoCloseable {
       if (wire.capture().isPresent()) {
         end = capture(tap, wire.capture().get());
       }
-      return new Segment(tap, end, Machine.start(config, end, Ipv4Address.parse(GUEST)));
+      return new Segment(tap, end, Machine.start(config, end, GUEST_ADDRESS));
     } catch (RuntimeException e) {
       end.close();
       throw e;

@@ -1,9 +1,10 @@
-package dev.virtiolab.lab;
+package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.Ping;
-import dev.virtiolab.lab.host.PingResult;
+import dev.virtiolab.lab.GuestThread;
+import dev.virtiolab.lab.LabException;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;

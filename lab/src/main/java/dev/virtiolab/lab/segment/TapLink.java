@@ -1,7 +1,10 @@
-package dev.virtiolab.lab.host;
+package dev.virtiolab.lab.segment;
+
+import dev.virtiolab.lab.host.HostCommand;
+import java.util.List;
 
 /** The host's side of a TAP: address, state, and nothing that would speak on its own. */
-public final class TapLink {
+final class TapLink {
 
   private TapLink() {}
 
@@ -12,11 +15,11 @@ public final class TapLink {
    * @param addressAndPrefix such as {@code 192.0.2.1/24}
    * @param mtu bytes of IP per frame
    */
-  public static void configure(String name, String addressAndPrefix, int mtu) {
+  static void configure(String name, String addressAndPrefix, int mtu) {
     String ip = HostCommand.require("ip", "iproute2");
     HostCommand.runOrFail(ip, "link", "set", "dev", "lo", "up");
     // No link-local IPv6 address: what then crosses the wire is what the user asked for.
-    HostCommand.run(java.util.List.of(ip, "link", "set", "dev", name, "addrgenmode", "none"));
+    HostCommand.run(List.of(ip, "link", "set", "dev", name, "addrgenmode", "none"));
     HostCommand.runOrFail(ip, "address", "add", addressAndPrefix, "dev", name);
     HostCommand.runOrFail(ip, "link", "set", "dev", name, "mtu", Integer.toString(mtu), "up");
   }

@@ -1,4 +1,4 @@
-package dev.virtiolab.lab.host;
+package dev.virtiolab.lab.segment;
 
 import java.util.Locale;
 

@@ -1,6 +1,7 @@
-package dev.virtiolab.lab.host;
+package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.host.HostCommand;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
