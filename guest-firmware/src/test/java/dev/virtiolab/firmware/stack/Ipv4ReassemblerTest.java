@@ -138,6 +138,24 @@ class Ipv4ReassemblerTest {
   }
 
   @Test
+  void endInTheMiddleOfWhatIsThereContradictsIt() {
+    byte[] data = Packets.data(1, 16);
+    assertFalse(add(1, 1, new Fragment(0, true, data)));
+    // The same bytes, but as the last: no fragment that came again.
+    assertFalse(add(1, 1, new Fragment(8, false, Arrays.copyOfRange(data, 8, 16))));
+    assertEquals(1, counters.value(StackCounter.FRAGMENT_OVERLAP));
+    assertEquals(0, counters.value(StackCounter.FRAGMENT_DUPLICATE));
+  }
+
+  @Test
+  void bytesPastTheEndContradictIt() {
+    assertFalse(add(1, 1, new Fragment(8, false, Packets.data(1, 8))));
+    assertFalse(add(1, 1, new Fragment(16, true, Packets.data(1, 8))));
+    assertEquals(1, counters.value(StackCounter.FRAGMENT_OVERLAP));
+    assertFalse(add(1, 1, new Fragment(0, true, Packets.data(1, 8))));
+  }
+
+  @Test
   void unfinishedDatagramIsGivenUpAfterThirtySeconds() {
     assertFalse(add(1, 1, new Fragment(0, true, Packets.data(1, 16))));
     now = 30_000_000_000L - 1;
