@@ -165,6 +165,30 @@ class DeviceLoopTest {
     }
   }
 
+  /**
+   * The one wake-up that leaves no trace in a ring: room on a wire that was full. It comes while
+   * the loop is on its way to sleep.
+   */
+  @Test
+  void noRoomIsMissedBetweenTheLastLookAndSleep() {
+    try (TestNic nic = TestNic.conventional();
+        DeviceLoop loop = DeviceLoop.start(nic.device, "nic", 0)) {
+      nic.start(TestNic.BASIC);
+      for (int i = 0; i < 5_000; i++) {
+        long held = nic.device.counters().heldBack();
+        nic.wire.refuseAll();
+        nic.send(TestNic.frame(60, 1));
+        until(() -> nic.device.counters().heldBack() > held);
+        for (int spin = i % 97; spin > 0; spin--) {
+          Thread.onSpinWait();
+        }
+        nic.wire.makeRoom();
+        until(nic.transmitRing()::poll);
+      }
+      assertTrue(loop.sleeps() > 0, "it should have slept now and then");
+    }
+  }
+
   @Test
   void resetWhileTheLoopRunsStopsItForGood() {
     try (TestNic nic = TestNic.conventional();

@@ -459,6 +459,19 @@ class VirtioNetTest {
   }
 
   @Test
+  void queueThatIsNotEnabledAgainAfterResetStaysDead() {
+    nic.start(TestNic.BASIC);
+    nic.offerReceive(0, 8);
+    nic.send(TestNic.frame(60, 1));
+    nic.negotiate(TestNic.BASIC);
+    nic.driverOk();
+    nic.wire.deliver(TestNic.frame(60, 1));
+    assertEquals(0, nic.device.poll(64));
+    assertEquals(0, nic.receiveRing().usedIdx());
+    assertEquals(0, nic.transmitRing().usedIdx());
+  }
+
+  @Test
   void oneQueueIsResetAndEnabledAgainAlone() {
     nic.start(TestNic.BASIC | FeatureBits.VIRTIO_F_RING_RESET);
     nic.send(TestNic.frame(60, 1));
