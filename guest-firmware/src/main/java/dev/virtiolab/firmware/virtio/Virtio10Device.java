@@ -8,6 +8,7 @@ import dev.virtiolab.firmware.uefi.DmaMapping;
 import dev.virtiolab.firmware.uefi.DmaOperation;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.IntRef;
+import dev.virtiolab.firmware.uefi.IoMmu;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryType;
 import dev.virtiolab.firmware.uefi.PciIo;
@@ -22,9 +23,6 @@ import java.util.Arrays;
  * single register write; edk2 asks the device four times for each.
  */
 final class Virtio10Device implements VirtioDevice {
-
-  /** EFI_PCI_ATTRIBUTE_MEMORY_CACHED: UEFI Specification 2.10, 14.2, for AllocateBuffer. */
-  private static final long MEMORY_CACHED = 0x0800;
 
   /** Looks at the status without a pause before a reset is given time. */
   private static final int RESET_LOOKS = 8;
@@ -274,7 +272,11 @@ final class Virtio10Device implements VirtioDevice {
   @Override
   public EfiStatus allocateSharedPages(long pages, LongRef hostAddress) {
     return pciIo.allocateBuffer(
-        AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, pages, hostAddress, MEMORY_CACHED);
+        AllocateType.ANY_PAGES,
+        MemoryType.BOOT_SERVICES_DATA,
+        pages,
+        hostAddress,
+        IoMmu.ATTRIBUTE_MEMORY_CACHED);
   }
 
   @Override

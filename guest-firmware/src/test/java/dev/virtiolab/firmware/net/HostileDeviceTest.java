@@ -13,6 +13,8 @@ import dev.virtiolab.firmware.fixture.device.FakeVirtioDevice;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.IntRef;
 import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.SimpleNetworkMode.State;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -343,10 +345,7 @@ class HostileDeviceTest {
       }
       assertEquals(EfiStatus.DEVICE_ERROR, status);
       assertEquals(
-          EfiStatus.NOT_FOUND,
-          bench.core.locateProtocol(
-              dev.virtiolab.firmware.uefi.SimpleNetwork.PROTOCOL,
-              new dev.virtiolab.firmware.uefi.Ref<>()));
+          EfiStatus.NOT_FOUND, bench.core.locateProtocol(SimpleNetwork.PROTOCOL, new Ref<>()));
       bench.card.failCall = 0;
       ok(bench.driver.supported(bench.controller));
     }

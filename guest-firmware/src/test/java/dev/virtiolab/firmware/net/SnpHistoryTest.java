@@ -4,6 +4,7 @@ import static dev.virtiolab.firmware.fixture.device.FakeVirtioDevice.TX;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.firmware.fixture.Seed;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.IntRef;
 import dev.virtiolab.firmware.uefi.LongRef;
@@ -77,11 +78,9 @@ class SnpHistoryTest {
 
   @Test
   void anInterfaceDoesWhatTheModelSaysOverRandomHistories() {
-    long seed = Long.getLong("virtiolab.seed", System.nanoTime());
-    System.out.println("SnpHistoryTest: -Dvirtiolab.seed=" + seed);
-    SplittableRandom random = new SplittableRandom(seed);
+    SplittableRandom random = Seed.random("SnpHistoryTest");
     for (int history = 0; history < HISTORIES; history++) {
-      run(random.split(), "seed=" + seed + " history=" + history);
+      run(random.split(), "history=" + history);
     }
   }
 

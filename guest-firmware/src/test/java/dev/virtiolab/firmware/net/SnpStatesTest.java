@@ -12,6 +12,7 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.SimpleNetworkMode.State;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -73,7 +74,7 @@ class SnpStatesTest {
               INVALID_PARAMETER),
           setting(
               "multicast with 17 addresses",
-              s -> s.receiveFilters(2, 0, false, java.util.Collections.nCopies(17, GROUP)),
+              s -> s.receiveFilters(2, 0, false, Collections.nCopies(17, GROUP)),
               INVALID_PARAMETER),
           setting("multicast reset", s -> s.receiveFilters(2, 0, true, null), SUCCESS),
           setting("station address", s -> s.stationAddress(false, NetBench.PEER), SUCCESS),

@@ -5,6 +5,7 @@ import static dev.virtiolab.firmware.fixture.device.FakeVirtioDevice.TX;
 import static dev.virtiolab.firmware.net.NetBench.PEER;
 import static dev.virtiolab.firmware.net.NetBench.STATION;
 import static dev.virtiolab.firmware.net.NetBench.ok;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -25,7 +26,6 @@ import org.junit.jupiter.api.Test;
 
 /** Frames both ways, with an honest device. */
 class SnpTrafficTest {
-  private static final int DEVICE_NEEDS_NOTHING = 0;
   private static final long TARGET = 0x10_000;
 
   private final NetBench bench = new NetBench();
@@ -52,7 +52,7 @@ class SnpTrafficTest {
   @Test
   void aStoppedInterfaceHasLeftTheDeviceResetAndShowsItsAddress() {
     bench.connected();
-    assertEquals(DEVICE_NEEDS_NOTHING, bench.card.status());
+    assertEquals(0, bench.card.status());
     assertEquals(STATION, bench.snp.mode().currentAddress);
     assertEquals(STATION, bench.snp.mode().permanentAddress);
     assertEquals(MacAddress.BROADCAST, bench.snp.mode().broadcastAddress);
@@ -179,7 +179,7 @@ class SnpTrafficTest {
     assertEquals(PEER, source.value);
     assertEquals(STATION, destination.value);
     assertEquals(0x0800, protocol.value);
-    assertEquals(0, java.util.Arrays.compare(bytes(bench.frames, 1514), bytes(TARGET, 1514)));
+    assertArrayEquals(bytes(bench.frames, 1514), bytes(TARGET, 1514));
     assertEquals(64, bench.card.available(RX), "the buffer is the device's again");
     assertEquals(EfiStatus.NOT_READY, bench.receive(TARGET));
   }
