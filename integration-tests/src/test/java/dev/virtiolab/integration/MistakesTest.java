@@ -54,6 +54,36 @@ class MistakesTest {
   }
 
   @Test
+  void anOrdinaryUserWhoMayNotOpenTheTunDeviceIsToldHowToMendIt() {
+    Requirements.assumeTap();
+    Requirements.assumeRoot();
+    Requirements.assumeProgram("setpriv", "util-linux");
+    try (Vlab vlab = Vlab.asOrdinaryUser("600")) {
+      Vlab.Ended ended = vlab.run("ping");
+
+      assertEquals(2, ended.exitCode(), ended.err());
+      assertEquals(1, ended.err().lines().count(), ended.err());
+      assertTrue(ended.err().contains("sudo chmod 666 /dev/net/tun"), ended.err());
+      vlab.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void aNameThatIsTakenIsOneLine() {
+    Requirements.assumeTap();
+    Requirements.assumeProgram("ip", "iproute2");
+    try (Vlab vlab = Vlab.asMyself()) {
+      // Every network namespace has it, and it is no TAP.
+      Vlab.Ended ended = vlab.run("ping", "--backend", "tap:lo");
+
+      assertEquals(2, ended.exitCode(), ended.err());
+      assertEquals(1, ended.err().lines().count(), ended.err());
+      assertTrue(ended.err().contains("lo"), ended.err());
+      vlab.assertNothingLeft();
+    }
+  }
+
+  @Test
   void aCaptureThatCannotBeWrittenIsSaidBeforeAnythingRuns() {
     Requirements.assumeTap();
     try (Vlab vlab = Vlab.asMyself()) {

@@ -133,7 +133,7 @@ class PingTest {
   void anOrdinaryUserNeedsNoRights() {
     Requirements.assumeRoot();
     Requirements.assumeProgram("setpriv", "util-linux");
-    try (Vlab vlab = Vlab.asOrdinaryUser()) {
+    try (Vlab vlab = Vlab.asOrdinaryUser("666")) {
       JsonNode report = json(vlab.run("ping", "--json", "--count", "2", "--platform", "sev"));
 
       assertEquals(2, report.at("/ping/received").asInt(), report::toString);

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
@@ -27,23 +28,28 @@ final class Vlab implements AutoCloseable {
   record Ended(int exitCode, String out, String err) {}
 
   private final Path folder;
-  private final boolean asNobody;
+  private final Optional<String> tunMode;
   private final Set<String> interfacesBefore = interfaces();
   private Process process;
 
-  private Vlab(Path folder, boolean asNobody) {
+  private Vlab(Path folder, Optional<String> tunMode) {
     this.folder = folder;
-    this.asNobody = asNobody;
+    this.tunMode = tunMode;
   }
 
   /** As whoever runs the tests. */
   static Vlab asMyself() {
-    return new Vlab(newFolder(), false);
+    return new Vlab(newFolder(), Optional.empty());
   }
 
-  /** As an ordinary user; the tests must run as root. */
-  static Vlab asOrdinaryUser() {
-    return new Vlab(newFolder(), true);
+  /**
+   * As an ordinary user; the tests must run as root.
+   *
+   * @param tunMode permissions of /dev/net/tun, in a mount namespace of the test's own; 666 on most
+   *     machines
+   */
+  static Vlab asOrdinaryUser(String tunMode) {
+    return new Vlab(newFolder(), Optional.of(tunMode));
   }
 
   private static Path newFolder() {
@@ -67,9 +73,17 @@ final class Vlab implements AutoCloseable {
 
   Vlab start(String... arguments) {
     List<String> command = new ArrayList<>();
-    if (asNobody) {
+    if (tunMode.isPresent()) {
       command.addAll(
           List.of(
+              "unshare",
+              "--mount",
+              "sh",
+              "-c",
+              "mount -t tmpfs tmpfs /dev/net && mknod -m "
+                  + tunMode.get()
+                  + " /dev/net/tun c 10 200 && exec \"$@\"",
+              "sh",
               "setpriv",
               "--reuid=" + NOBODY,
               "--regid=" + NOBODY,
@@ -87,7 +101,7 @@ final class Vlab implements AutoCloseable {
             "-Duser.home=" + folder.resolve("home"),
             "-Djna.tmpdir=" + folder.resolve("tmp"),
             "-cp",
-            asNobody ? readableClassPath() : System.getProperty("java.class.path"),
+            tunMode.isPresent() ? readableClassPath() : System.getProperty("java.class.path"),
             "dev.virtiolab.lab.cli.Main"));
     command.addAll(List.of(arguments));
     try {

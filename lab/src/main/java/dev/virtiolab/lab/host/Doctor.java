@@ -1,8 +1,6 @@
 package dev.virtiolab.lab.host;
 
 import dev.virtiolab.posix.User;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -46,17 +44,9 @@ public final class Doctor {
   }
 
   private static Finding tunDevice() {
-    Path device = Path.of("/dev/net/tun");
-    if (!Files.exists(device)) {
-      return missing(
-          "/dev/net/tun",
-          true,
-          "load the module: sudo modprobe tun (in a container: --device /dev/net/tun)");
-    }
-    if (!Files.isReadable(device) || !Files.isWritable(device)) {
-      return missing("/dev/net/tun", true, "open it to all: sudo chmod 666 /dev/net/tun");
-    }
-    return new Finding("/dev/net/tun", true, "readable and writable", "");
+    String remedy = TunDevice.remedy();
+    return new Finding(
+        "/dev/net/tun", true, remedy.isEmpty() ? "readable and writable" : "", remedy);
   }
 
   private static Finding namespace() {

@@ -5,6 +5,7 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.host.TunDevice;
 import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
 import dev.virtiolab.net.CapturingBackend;
@@ -85,7 +86,9 @@ public final class Segment implements AutoCloseable {
     try {
       return spec.open();
     } catch (PosixException e) {
-      throw LabException.usage("no TAP can be made: " + e.getMessage(), e);
+      String remedy = TunDevice.remedy();
+      throw LabException.usage(
+          "no TAP can be made: " + e.getMessage() + (remedy.isEmpty() ? "" : "; " + remedy), e);
     }
   }
 
