@@ -177,15 +177,35 @@ class PingTest {
     }
   }
 
-  @Test
-  void ctrlCEndsItInOrderAndLeavesNothing() {
+  @ParameterizedTest
+  @ValueSource(strings = {"host", "guest"})
+  void ctrlCEndsItInOrderWithASummaryAndLeavesNothing(String from) {
     try (Vlab vlab = Vlab.asMyself()) {
-      vlab.start("ping", "--count", "1000");
+      vlab.start("ping", "--count", "1000", "--from", from);
       vlab.awaitOutput("icmp_seq=1");
       vlab.interrupt();
       Vlab.Ended ended = vlab.await();
 
       assertEquals(130, ended.exitCode(), ended.err());
+      assertEquals("", ended.err());
+      assertTrue(ended.out().contains("% packet loss"), ended.out());
+      assertTrue(ended.out().contains("--- virtio-net 00:04.0"), ended.out());
+      vlab.assertNothingLeft();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ping, icmp_seq=1", "up, Ctrl-C"})
+  void aTapThatIsDeletedInMidRunEndsItWithOneLine(String command, String running) throws Exception {
+    Requirements.assumeRoot();
+    try (Vlab vlab = Vlab.asMyself()) {
+      vlab.start(command);
+      vlab.awaitOutput(running);
+      assertEquals(0, vlab.inItsNetwork("ip", "link", "delete", "tap0"));
+      Vlab.Ended ended = vlab.await();
+
+      assertEquals(1, ended.exitCode(), ended.err());
+      assertTrue(ended.err().contains("vlab: the wire is gone"), ended.err());
       assertFalse(ended.err().contains("Exception"), ended.err());
       vlab.assertNothingLeft();
     }
@@ -206,24 +226,10 @@ class PingTest {
   @Test
   void upSaysWhereTheGuestIsAndEndsWithCtrlC() throws Exception {
     Requirements.assumeRoot();
-    Requirements.assumeProgram("nsenter", "util-linux");
     try (Vlab vlab = Vlab.asMyself()) {
       vlab.start("up", "--json");
       vlab.awaitOutput("}");
-      Process ping =
-          new ProcessBuilder(
-                  "nsenter",
-                  "--target",
-                  Long.toString(vlab.pid()),
-                  "--net",
-                  "ping",
-                  "-c",
-                  "1",
-                  "192.0.2.2")
-              .start();
-      ping.getInputStream().transferTo(java.io.OutputStream.nullOutputStream());
-
-      assertEquals(0, ping.waitFor());
+      assertEquals(0, vlab.inItsNetwork("ping", "-c", "1", "192.0.2.2"));
       vlab.interrupt();
       vlab.await();
       vlab.assertNothingLeft();

@@ -150,18 +150,32 @@ final class Vlab implements AutoCloseable {
     }
   }
 
-  long pid() {
-    return process.pid();
-  }
-
-  /** Ctrl-C. */
+  /** Ctrl-C, which a terminal sends to the whole foreground group. */
   void interrupt() {
+    process.descendants().forEach(child -> command("kill", "-INT", Long.toString(child.pid())));
     signal("INT");
   }
 
   void signal(String name) {
+    command("kill", "-" + name, Long.toString(process.pid()));
+  }
+
+  /** Runs a command in the network namespace of the run; as root. */
+  int inItsNetwork(String... command) {
+    List<String> entered =
+        new ArrayList<>(
+            List.of("nsenter", "--target", Long.toString(process.pid()), "--net", "--"));
+    entered.addAll(List.of(command));
+    return command(entered.toArray(String[]::new));
+  }
+
+  private static int command(String... command) {
     try {
-      new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+      return new ProcessBuilder(command)
+          .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+          .redirectError(ProcessBuilder.Redirect.INHERIT)
+          .start()
+          .waitFor();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } catch (InterruptedException e) {

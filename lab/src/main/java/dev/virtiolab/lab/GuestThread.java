@@ -42,8 +42,34 @@ public final class GuestThread implements AutoCloseable {
     return await(booted);
   }
 
-  /** Runs {@code request} on the guest's thread, between two turns, and waits for its result. */
+  /**
+   * Runs {@code request} on the guest's thread, between two turns, and waits for its result.
+   *
+   * @throws IllegalStateException if the guest has ended
+   */
   public <T> T ask(Function<Firmware, T> request) {
+    return await(submit(request));
+  }
+
+  /**
+   * Likewise for a request that takes long.
+   *
+   * @param cutShort run on this thread at Ctrl-C: it makes the request end soon, and its result is
+   *     then waited for all the same
+   */
+  public <T> T ask(Function<Firmware, T> request, Runnable cutShort) {
+    CompletableFuture<T> answer = submit(request);
+    try {
+      return answer.get();
+    } catch (InterruptedException e) {
+      cutShort.run();
+      return await(answer);
+    } catch (ExecutionException e) {
+      throw unwrap(e);
+    }
+  }
+
+  private <T> CompletableFuture<T> submit(Function<Firmware, T> request) {
     CompletableFuture<T> answer = new CompletableFuture<>();
     requests.add(
         () -> {
@@ -58,7 +84,7 @@ public final class GuestThread implements AutoCloseable {
         (nothing, failure) ->
             answer.completeExceptionally(
                 failure != null ? failure : new IllegalStateException("the guest has ended")));
-    return await(answer);
+    return answer;
   }
 
   /** ExitBootServices on the guest's thread, which ends with it if it succeeds. */
@@ -102,14 +128,16 @@ public final class GuestThread implements AutoCloseable {
     try {
       return result.get();
     } catch (ExecutionException e) {
-      if (e.getCause() instanceof RuntimeException known) {
-        throw known;
-      }
-      throw new IllegalStateException(e.getCause());
+      throw unwrap(e);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
       throw LabException.interrupted();
     }
+  }
+
+  private static RuntimeException unwrap(ExecutionException e) {
+    return e.getCause() instanceof RuntimeException known
+        ? known
+        : new IllegalStateException(e.getCause());
   }
 
   /** Ends the thread after its present turn, and waits for that. */

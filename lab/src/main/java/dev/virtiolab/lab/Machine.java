@@ -14,18 +14,29 @@ import dev.virtiolab.virtio.net.DeviceLoop;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * A running machine: a {@link Mainboard} whose NIC is driven by a thread of its own, and whose
  * guest is another.
  */
 public final class Machine implements AutoCloseable {
+  private static final long LOOK_MILLIS = 100;
+
+  private final NetBackend wire;
   private final Mainboard board;
   private final DeviceLoop deviceLoop;
   private final GuestThread guest;
   private final Firmware firmware;
 
-  private Machine(Mainboard board, DeviceLoop deviceLoop, GuestThread guest, Firmware firmware) {
+  private Machine(
+      NetBackend wire,
+      Mainboard board,
+      DeviceLoop deviceLoop,
+      GuestThread guest,
+      Firmware firmware) {
+    this.wire = wire;
     this.board = board;
     this.deviceLoop = deviceLoop;
     this.guest = guest;
@@ -47,7 +58,7 @@ public final class Machine implements AutoCloseable {
         new GuestThread(
             () -> new Firmware(board.toBoard(clock), guestAddress, config.bounceSlots()));
     try {
-      return new Machine(board, deviceLoop, guest, guest.start());
+      return new Machine(wire, board, deviceLoop, guest, guest.start());
     } catch (RuntimeException e) {
       guest.close();
       deviceLoop.close();
@@ -72,10 +83,23 @@ public final class Machine implements AutoCloseable {
     return guest.exitBootServices();
   }
 
-  /** Waits until Ctrl-C, or until the guest breaks. */
+  /**
+   * Waits until Ctrl-C.
+   *
+   * @throws IllegalStateException if the guest breaks first
+   * @throws LabException if the wire goes first
+   */
   public void runUntilInterrupted() {
     try {
-      guest.ended().get();
+      while (wire.linkUp()) {
+        try {
+          guest.ended().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
+          return;
+        } catch (TimeoutException e) {
+          // Still running.
+        }
+      }
+      throw LabException.failure("the wire is gone");
     } catch (InterruptedException e) {
       // Ctrl-C is how this ends.
     } catch (ExecutionException e) {

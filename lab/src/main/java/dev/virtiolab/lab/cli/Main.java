@@ -36,6 +36,8 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
+    // What the rooms log is one line on standard error, in the voice of the command line.
+    System.setProperty("java.util.logging.SimpleFormatter.format", "vlab: %5$s%n");
     CountDownLatch done = new CountDownLatch(1);
     Thread command = Thread.currentThread();
     Thread interrupter =

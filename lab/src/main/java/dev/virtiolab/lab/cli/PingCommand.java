@@ -6,7 +6,6 @@ import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.PingResult;
 import dev.virtiolab.lab.segment.Segment;
-import dev.virtiolab.lab.segment.SystemPing;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;
@@ -141,7 +140,7 @@ final class PingCommand implements Callable<Integer> {
     }
     arguments.addAll(pingOptions);
     OutputStream screen = json ? OutputStream.nullOutputStream() : System.out;
-    return new SystemPing(segment.guestAddress(), arguments).run(screen);
+    return segment.pingFromHost(arguments, screen);
   }
 
   private PingResult pingFromGuest(Segment segment) {

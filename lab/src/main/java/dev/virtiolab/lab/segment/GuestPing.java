@@ -4,7 +4,6 @@ import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.Ping;
 import dev.virtiolab.lab.GuestThread;
-import dev.virtiolab.lab.LabException;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -41,12 +40,7 @@ final class GuestPing {
   /** Runs the series; Ctrl-C cuts it short. */
   PingResult run() {
     progress.accept("PING " + target + " from the guest: " + size + " data bytes");
-    try {
-      return guest.ask(this::series);
-    } catch (LabException e) {
-      cancelled = true;
-      throw e;
-    }
+    return guest.ask(this::series, () -> cancelled = true);
   }
 
   /** On the guest's thread. */

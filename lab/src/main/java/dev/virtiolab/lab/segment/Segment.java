@@ -13,7 +13,9 @@ import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
 import dev.virtiolab.posix.PosixException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -121,6 +123,16 @@ public final class Segment implements AutoCloseable {
   public PingResult pingFromGuest(long count, int size, boolean flood, Consumer<String> progress) {
     return new GuestPing(machine.guest(), Ipv4Address.parse(HOST), count, size, flood, progress)
         .run();
+  }
+
+  /**
+   * Lets the host ping the guest, with the system's ping.
+   *
+   * @param arguments further arguments, as ping understands them
+   * @param screen where its output goes
+   */
+  public PingResult pingFromHost(List<String> arguments, OutputStream screen) {
+    return new SystemPing(GUEST, arguments).run(screen, tap::linkUp);
   }
 
   /** Waits for Ctrl-C. */

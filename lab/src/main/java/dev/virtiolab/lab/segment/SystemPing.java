@@ -6,14 +6,19 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The system's own {@code ping}, its output shown as it comes and its last lines understood. */
-public final class SystemPing {
+final class SystemPing {
   private static final Pattern COUNTS =
       Pattern.compile("(\\d+) packets transmitted, (\\d+) (?:packets )?received");
   private static final Pattern RTT =
@@ -22,13 +27,18 @@ public final class SystemPing {
   /** The summary is in the last lines; a flood's dots before it are not kept. */
   private static final int TAIL_BYTES = 4096;
 
+  private static final long LOOK_MILLIS = 100;
+
+  /** How long ping, which Ctrl-C reaches as well, may take to sum up. */
+  private static final long LAST_WORDS_MILLIS = 1000;
+
   private final List<String> command = new ArrayList<>();
 
   /**
    * @param target address to ping
    * @param arguments further arguments, as ping understands them
    */
-  public SystemPing(String target, List<String> arguments) {
+  SystemPing(String target, List<String> arguments) {
     // pdeathsig: should this process be killed outright, its ping goes with it.
     HostCommand.find("setpriv")
         .ifPresent(
@@ -39,45 +49,74 @@ public final class SystemPing {
     command.add(target);
   }
 
-  /** Runs ping to its end, copying what it prints to {@code screen}. */
-  public PingResult run(OutputStream screen) {
+  /**
+   * Runs ping to its end, copying what it prints to {@code screen}. Ctrl-C cuts it short.
+   *
+   * @param wireUp looked at now and then; when it no longer holds, ping is ended
+   * @throws LabException if ping ended without a summary: it refused its arguments, or the wire
+   *     went
+   */
+  PingResult run(OutputStream screen, BooleanSupplier wireUp) {
     try {
       Process ping =
           new ProcessBuilder(command)
               .redirectErrorStream(true)
-              .redirectInput(ProcessBuilder.Redirect.from(new java.io.File("/dev/null")))
+              .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
               .start();
-      String tail;
-      try (InputStream output = ping.getInputStream()) {
-        tail = copy(output, screen);
+      CompletableFuture<String> tail =
+          CompletableFuture.supplyAsync(
+              () -> copy(ping.getInputStream(), screen), Thread::startVirtualThread);
+      try {
+        while (!ping.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
+          if (!wireUp.getAsBoolean()) {
+            ping.destroy();
+            throw LabException.failure("the wire is gone: the TAP was deleted");
+          }
+        }
+        return understand(tail.join(), ping.exitValue());
+      } catch (InterruptedException e) {
+        return sumUp(ping, tail);
       }
-      return understand(tail, ping.waitFor());
     } catch (IOException e) {
       throw LabException.failure("cannot run ping: " + e.getMessage(), e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw LabException.failure("interrupted", e);
     }
   }
 
-  private static String copy(InputStream output, OutputStream screen) throws IOException {
+  /** After Ctrl-C: what ping counted so far, if it says so in time. */
+  private static PingResult sumUp(Process ping, CompletableFuture<String> tail) {
+    try {
+      if (ping.waitFor(LAST_WORDS_MILLIS, TimeUnit.MILLISECONDS)) {
+        return understand(tail.join(), ping.exitValue());
+      }
+    } catch (InterruptedException e) {
+      // Ctrl-C again: no last words then.
+    }
+    ping.destroy();
+    throw LabException.interrupted();
+  }
+
+  private static String copy(InputStream output, OutputStream screen) {
     ByteArrayOutputStream tail = new ByteArrayOutputStream();
     byte[] buffer = new byte[TAIL_BYTES];
-    for (int n = output.read(buffer); n >= 0; n = output.read(buffer)) {
-      screen.write(buffer, 0, n);
-      screen.flush();
-      if (tail.size() > TAIL_BYTES) {
-        byte[] recent = tail.toByteArray();
-        tail.reset();
-        tail.write(recent, recent.length - TAIL_BYTES, TAIL_BYTES);
+    try (output) {
+      for (int n = output.read(buffer); n >= 0; n = output.read(buffer)) {
+        screen.write(buffer, 0, n);
+        screen.flush();
+        if (tail.size() > TAIL_BYTES) {
+          byte[] recent = tail.toByteArray();
+          tail.reset();
+          tail.write(recent, recent.length - TAIL_BYTES, TAIL_BYTES);
+        }
+        tail.write(buffer, 0, n);
       }
-      tail.write(buffer, 0, n);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
     return tail.toString(StandardCharsets.UTF_8);
   }
 
   /**
-   * @throws LabException if ping ended without a summary: it refused its arguments, or was killed
+   * @throws LabException if there is no summary
    */
   static PingResult understand(String output, int exitCode) {
     Matcher counts = COUNTS.matcher(output);
