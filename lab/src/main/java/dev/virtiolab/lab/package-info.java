@@ -1,2 +1,9 @@
-/** A whole machine: NIC, firmware, platform and wire. */
+/**
+ * A whole machine: NIC, firmware, platform and wire.
+ *
+ * <p>{@link dev.virtiolab.lab.Mainboard} is the hardware with nobody running, {@link
+ * dev.virtiolab.lab.Machine} the same with two threads, the device's loop and the guest's CPU;
+ * {@link dev.virtiolab.lab.Segment} puts a TAP behind it, and {@link
+ * dev.virtiolab.lab.TrafficReport} says what crossed.
+ */
 package dev.virtiolab.lab;

@@ -4,6 +4,6 @@
  *
  * <p>A call that fails throws {@link dev.virtiolab.posix.PosixException}, which names the call and
  * the error; a call that merely would block says so by its return value. Man pages are the
- * reference.
+ * reference. No thread is owned here.
  */
 package dev.virtiolab.posix;

@@ -1,2 +1,2 @@
-/** A guest with an emulated NIC, for other people's tests. */
+/** Reserved for a guest with an emulated NIC in other people's tests; there is nothing here yet. */
 package dev.virtiolab.testkit;

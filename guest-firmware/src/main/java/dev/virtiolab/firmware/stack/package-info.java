@@ -5,7 +5,7 @@
  * <pre>
  *   SimpleNetwork.receive -> EthernetFrame -> ArpPacket  -> ArpCache
  *                                          -> Ipv4Packet -> Ipv4Reassembler -> IcmpMessage -> Ping
- *   SimpleNetwork.transmit <- TransmitPool <- Ipv4Sender <- ArpCache (waiting) <- echo, reply
+ *   SimpleNetwork.transmit <- TransmitPool <- fragments <- ArpCache (waiting) <- echo, reply
  * </pre>
  *
  * <p>One thread, the firmware's, polls {@link dev.virtiolab.firmware.stack.NetworkStack}. All bytes

@@ -2,8 +2,8 @@
  * The network device: a receive queue, a transmit queue, and the wire behind them.
  *
  * <pre>
- *   driver ── transmit queue ──► gather ──► claim, commit, flush ──► NetBackend ──► wire
- *   driver ◄─ receive queue ◄─── scatter ◄─ peek, release ◄───────── NetBackend ◄── wire
+ *   driver ── transmit queue ──► claim, gather, commit; flush ──► NetBackend ──► wire
+ *   driver ◄─ receive queue ◄─── peek, scatter, release ◄───────── NetBackend ◄── wire
  * </pre>
  *
  * <p>{@link dev.virtiolab.virtio.net.VirtioNet} owns no thread: each {@code poll} moves one bounded
