@@ -3,7 +3,7 @@
  *
  * <p>{@link dev.virtiolab.lab.Mainboard} is the hardware with nobody running, {@link
  * dev.virtiolab.lab.Machine} the same with two threads, the device's loop and the guest's CPU;
- * {@link dev.virtiolab.lab.Segment} puts a TAP behind it, and {@link
- * dev.virtiolab.lab.TrafficReport} says what crossed.
+ * {@link dev.virtiolab.lab.TrafficReport} says what crossed. Package {@code segment} puts a TAP
+ * behind it.
  */
 package dev.virtiolab.lab;
