@@ -142,14 +142,14 @@ final class EventService {
   }
 
   private void queueGroup(UUID group) {
+    if (!hasMembers(group)) {
+      return; // nor is a list made: MEMORY_MAP_CHANGE is signalled for every page taken
+    }
     List<CoreEvent> members = new ArrayList<>();
     for (int i = signalList.size() - 1; i >= 0; i--) {
       if (group.equals(signalList.get(i).group())) {
         members.add(signalList.get(i));
       }
-    }
-    if (members.isEmpty()) {
-      return;
     }
     List<CoreEvent> order = groupOrder.order(group, List.copyOf(members));
     if (order.size() != members.size() || !new HashSet<>(order).containsAll(members)) {
@@ -157,6 +157,15 @@ final class EventService {
           "no permutation of the group's members: members=" + members + " order=" + order);
     }
     order.forEach(queue::append);
+  }
+
+  private boolean hasMembers(UUID group) {
+    for (int i = 0; i < signalList.size(); i++) {
+      if (group.equals(signalList.get(i).group())) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** The eight types that there are. */

@@ -2,8 +2,9 @@ package dev.virtiolab.firmware.core;
 
 import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.MemoryType;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Who owns which pages of RAM: ascending, disjoint ranges, neighbours of one type merged; edk2's
@@ -18,14 +19,14 @@ final class MemoryMap {
   private static final long CACHEABLE = 0xF;
   private static final long RUNTIME = 1L << 63;
 
-  /** Pages {@code first} to {@code last}, both included. */
-  private record Range(MemoryType type, long first, long last) {
-    boolean contains(long page) {
-      return first <= page && page <= last;
-    }
-  }
+  private static final int FIRST_CAPACITY = 64;
 
-  private final List<Range> ranges = new ArrayList<>();
+  // By range: its type, and its first and last page. Arrays, since every Map of a frame that finds
+  // no reserved slot changes the map twice, and must leave no garbage.
+  private MemoryType[] types = new MemoryType[FIRST_CAPACITY];
+  private long[] firsts = new long[FIRST_CAPACITY];
+  private long[] lasts = new long[FIRST_CAPACITY];
+  private int size;
   private long key;
 
   /** Changes with every change of the map, and never returns to an old value. */
@@ -34,12 +35,12 @@ final class MemoryMap {
   }
 
   int size() {
-    return ranges.size();
+    return size;
   }
 
   /** The map as GetMemoryMap hands it out. */
   List<MemoryDescriptor> descriptors() {
-    return ranges.stream().map(MemoryMap::descriptor).toList();
+    return IntStream.range(0, size).mapToObj(this::descriptor).toList();
   }
 
   /** Adds pages that no range has yet. */
@@ -50,7 +51,7 @@ final class MemoryMap {
   /** The type of a page, or null for one that is no RAM. */
   MemoryType typeOf(long page) {
     int at = find(page);
-    return at < 0 ? null : ranges.get(at).type;
+    return at < 0 ? null : types[at];
   }
 
   /**
@@ -61,9 +62,7 @@ final class MemoryMap {
   boolean take(MemoryType type, long first, long pages) {
     int at = find(first);
     long last = first + pages - 1;
-    if (at < 0
-        || ranges.get(at).type != MemoryType.CONVENTIONAL
-        || !ranges.get(at).contains(last)) {
+    if (at < 0 || types[at] != MemoryType.CONVENTIONAL || last > lasts[at]) {
       return false;
     }
     convert(at, type, first, last);
@@ -80,14 +79,14 @@ final class MemoryMap {
     long last = first + pages - 1;
     for (long page = first; page <= last; ) {
       int at = find(page);
-      if (at < 0 || ranges.get(at).type == MemoryType.CONVENTIONAL) {
+      if (at < 0 || types[at] == MemoryType.CONVENTIONAL) {
         return false;
       }
-      page = ranges.get(at).last + 1;
+      page = lasts[at] + 1;
     }
     for (long page = first; page <= last; ) {
       int at = find(page);
-      long end = Math.min(last, ranges.get(at).last);
+      long end = Math.min(last, lasts[at]);
       convert(at, MemoryType.CONVENTIONAL, page, end);
       page = end + 1;
     }
@@ -101,11 +100,10 @@ final class MemoryMap {
    * @return the first page, or {@link #NOT_FOUND}
    */
   long findFree(long pages, long highest) {
-    for (int at = ranges.size() - 1; at >= 0; at--) {
-      Range range = ranges.get(at);
-      if (range.type == MemoryType.CONVENTIONAL) {
-        long first = Math.min(range.last, highest) - pages + 1;
-        if (first >= Math.max(range.first, 1)) {
+    for (int at = size - 1; at >= 0; at--) {
+      if (types[at] == MemoryType.CONVENTIONAL) {
+        long first = Math.min(lasts[at], highest) - pages + 1;
+        if (first >= Math.max(firsts[at], 1)) {
           return first;
         }
       }
@@ -113,13 +111,17 @@ final class MemoryMap {
     return NOT_FOUND;
   }
 
+  /** Gives pages of the range at {@code at} another type; what is left of it stays. */
   private void convert(int at, MemoryType type, long first, long last) {
-    Range old = ranges.remove(at);
-    if (last < old.last) {
-      ranges.add(at, new Range(old.type, last + 1, old.last));
+    MemoryType oldType = types[at];
+    long oldFirst = firsts[at];
+    long oldLast = lasts[at];
+    remove(at);
+    if (last < oldLast) {
+      insert(at, oldType, last + 1, oldLast);
     }
-    if (old.first < first) {
-      ranges.add(at, new Range(old.type, old.first, first - 1));
+    if (oldFirst < first) {
+      insert(at, oldType, oldFirst, first - 1);
     }
     put(type, first, last);
   }
@@ -127,46 +129,66 @@ final class MemoryMap {
   private void put(MemoryType type, long first, long last) {
     key++;
     int at = 0;
-    while (at < ranges.size() && ranges.get(at).last < first) {
+    while (at < size && lasts[at] < first) {
       at++;
     }
-    if (at < ranges.size() && ranges.get(at).first <= last) {
+    if (at < size && firsts[at] <= last) {
       throw new IllegalStateException("overlap: first=" + first + " last=" + last);
     }
     long mergedFirst = first;
     long mergedLast = last;
-    if (at < ranges.size() && joins(ranges.get(at), type, last + 1)) {
-      mergedLast = ranges.remove(at).last;
+    if (at < size && firsts[at] == last + 1 && types[at] == type) {
+      mergedLast = lasts[at];
+      remove(at);
     }
-    if (at > 0 && ranges.get(at - 1).last + 1 == first && ranges.get(at - 1).type == type) {
+    if (at > 0 && lasts[at - 1] + 1 == first && types[at - 1] == type) {
       at--;
-      mergedFirst = ranges.remove(at).first;
+      mergedFirst = firsts[at];
+      remove(at);
     }
-    ranges.add(at, new Range(type, mergedFirst, mergedLast));
+    insert(at, type, mergedFirst, mergedLast);
   }
 
-  private static boolean joins(Range range, MemoryType type, long first) {
-    return range.type == type && range.first == first;
+  private void insert(int at, MemoryType type, long first, long last) {
+    if (size == types.length) {
+      types = Arrays.copyOf(types, 2 * size);
+      firsts = Arrays.copyOf(firsts, 2 * size);
+      lasts = Arrays.copyOf(lasts, 2 * size);
+    }
+    System.arraycopy(types, at, types, at + 1, size - at);
+    System.arraycopy(firsts, at, firsts, at + 1, size - at);
+    System.arraycopy(lasts, at, lasts, at + 1, size - at);
+    types[at] = type;
+    firsts[at] = first;
+    lasts[at] = last;
+    size++;
+  }
+
+  private void remove(int at) {
+    size--;
+    System.arraycopy(types, at + 1, types, at, size - at);
+    System.arraycopy(firsts, at + 1, firsts, at, size - at);
+    System.arraycopy(lasts, at + 1, lasts, at, size - at);
   }
 
   /** Index of the range that holds {@code page}, or negative. */
   private int find(long page) {
-    for (int at = 0; at < ranges.size(); at++) {
-      if (ranges.get(at).contains(page)) {
+    for (int at = 0; at < size; at++) {
+      if (firsts[at] <= page && page <= lasts[at]) {
         return at;
       }
     }
     return -1;
   }
 
-  private static MemoryDescriptor descriptor(Range range) {
+  private MemoryDescriptor descriptor(int at) {
     boolean runtime =
-        range.type == MemoryType.RUNTIME_SERVICES_CODE
-            || range.type == MemoryType.RUNTIME_SERVICES_DATA;
+        types[at] == MemoryType.RUNTIME_SERVICES_CODE
+            || types[at] == MemoryType.RUNTIME_SERVICES_DATA;
     return new MemoryDescriptor(
-        range.type,
-        range.first << PageAllocator.PAGE_SHIFT,
-        range.last - range.first + 1,
+        types[at],
+        firsts[at] << PageAllocator.PAGE_SHIFT,
+        lasts[at] - firsts[at] + 1,
         runtime ? CACHEABLE | RUNTIME : CACHEABLE);
   }
 }

@@ -114,18 +114,9 @@ final class VirtioNetSnp implements SimpleNetwork {
   }
 
   private void onWaitForPacket() {
-    if (mode.state != State.INITIALIZED || device.isBroken()) {
-      return;
+    if (mode.state == State.INITIALIZED && !device.isBroken() && look() == EfiStatus.SUCCESS) {
+      bootServices.signalEvent(waitForPacket.value);
     }
-    switch (receiver.peek()) {
-      case FRAME -> bootServices.signalEvent(waitForPacket.value);
-      case LIED_USED -> device.fail(SnpCounter.LIE_RX_USED);
-      case LIED_LENGTH -> device.fail(SnpCounter.LIE_RX_LENGTH);
-      case EMPTY -> {
-        // Nobody is to be woken.
-      }
-    }
-    kickIfOwed();
   }
 
   private void onExitBootServices() {

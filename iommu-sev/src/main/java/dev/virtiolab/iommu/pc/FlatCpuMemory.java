@@ -100,6 +100,6 @@ final class FlatCpuMemory implements CpuMemory {
   @Override
   public void fill(long address, long length, byte value) {
     RamBank bank = ram.bank(address);
-    bank.segment().asSlice(bank.offset(address), length).fill(value);
+    bank.fill(address, length, value);
   }
 }

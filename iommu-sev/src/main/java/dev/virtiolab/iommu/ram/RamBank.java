@@ -10,6 +10,8 @@ import java.lang.foreign.MemorySegment;
  * hole: {@link #page} is the number of the page that holds an address.
  */
 public final class RamBank {
+  private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[Ram.PAGE_BYTES]);
+
   /** First guest-physical address; a multiple of the page size. */
   private final long base;
 
@@ -80,6 +82,25 @@ public final class RamBank {
       throw new IndexOutOfBoundsException(
           "range leaves RAM: address=0x%x length=%d bank=0x%x-0x%x"
               .formatted(address, length, base, base + size));
+    }
+  }
+
+  /**
+   * Sets {@code [address, address + length)} to {@code value}. Zeroing, which is done for every
+   * frame, is a copy of zeros: a slice to fill would be an object each time.
+   *
+   * @throws IndexOutOfBoundsException if the range runs past the end, or the length is negative
+   */
+  public void fill(long address, long length, byte value) {
+    check(address, length);
+    long start = offset(address);
+    if (value != 0) {
+      segment.asSlice(start, length).fill(value);
+      return;
+    }
+    for (long done = 0; done < length; done += Ram.PAGE_BYTES) {
+      long bytes = Math.min(Ram.PAGE_BYTES, length - done);
+      MemorySegment.copy(ZEROS, 0, segment, start + done, bytes);
     }
   }
 }

@@ -157,6 +157,6 @@ final class SevCpuMemory implements CpuMemory {
   public void fill(long address, long length, byte value) {
     RamBank bank = ram.bank(address);
     readyToOverwrite(bank, address, length);
-    bank.segment().asSlice(bank.offset(address), length).fill(value);
+    bank.fill(address, length, value);
   }
 }
