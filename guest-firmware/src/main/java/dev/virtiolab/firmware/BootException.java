@@ -1,6 +1,7 @@
 package dev.virtiolab.firmware;
 
 import dev.virtiolab.firmware.uefi.EfiStatus;
+import java.util.List;
 
 /** The guest did not boot: which step failed, and with what status. */
 public final class BootException extends RuntimeException {
@@ -11,6 +12,14 @@ public final class BootException extends RuntimeException {
 
   BootException(String step, EfiStatus status) {
     super("the guest did not boot: " + step + " ended with " + status);
+    this.step = step;
+    this.status = status;
+  }
+
+  BootException(String step, EfiStatus status, List<String> reasons) {
+    super(
+        "the guest did not boot: %s ended with %s (%s)"
+            .formatted(step, status, String.join("; ", reasons)));
     this.step = step;
     this.status = status;
   }

@@ -26,6 +26,7 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.TimerDelay;
 import dev.virtiolab.firmware.virtio.Virtio10Dxe;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -61,14 +62,10 @@ public final class Firmware {
     HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
     bootServices = new DxeCore(board.memory(), board.clock(), handOff);
     startIoMmu(slots);
-    connect(startPciBus(handOff));
-    Ref<SimpleNetwork> snp = new Ref<>();
-    require(
-        "LocateProtocol(SimpleNetwork)", bootServices.locateProtocol(SimpleNetwork.PROTOCOL, snp));
+    network = connectNetworkCard(startPciBus(handOff));
     Ref<SnpCounters> counters = new Ref<>();
     require(
         "LocateProtocol(SnpCounters)", bootServices.locateProtocol(SnpCounters.PROTOCOL, counters));
-    network = snp.value;
     networkCounters = counters.value;
     stack = new NetworkStack(bootServices, board.memory(), board.clock(), network, address);
     require("NetworkStack", stack.open());
@@ -91,25 +88,38 @@ public final class Firmware {
     }
   }
 
-  private List<Handle> startPciBus(HandOff handOff) {
+  private PciBusDxe startPciBus(HandOff handOff) {
     RootBridge rootBridge =
         new RootBridge(
             bootServices, board.bus(), board.memory(), PciResources.of(handOff), dmaCounters);
     PciBusDxe pciBus = new PciBusDxe(bootServices, rootBridge);
     require("PciBusDxe", pciBus.start());
-    return pciBus.handles();
+    return pciBus;
   }
 
-  private void connect(List<Handle> controllers) {
-    require("Virtio10Dxe", new Virtio10Dxe(bootServices).install());
+  private SimpleNetwork connectNetworkCard(PciBusDxe pciBus) {
+    Virtio10Dxe virtio10 = new Virtio10Dxe(bootServices);
+    require("Virtio10Dxe", virtio10.install());
     boolean memoryIsEncrypted = board.pageAttributes().isPresent();
-    require(
-        "VirtioNetDxe",
-        new VirtioNetDxe(bootServices, board.memory(), memoryIsEncrypted).install());
-    for (Handle controller : controllers) {
+    VirtioNetDxe virtioNet = new VirtioNetDxe(bootServices, board.memory(), memoryIsEncrypted);
+    require("VirtioNetDxe", virtioNet.install());
+    for (Handle controller : pciBus.handles()) {
       // NOT_FOUND is no error: nobody drives the host bridge.
       bootServices.connectController(controller, true);
     }
+    Ref<SimpleNetwork> snp = new Ref<>();
+    EfiStatus status = bootServices.locateProtocol(SimpleNetwork.PROTOCOL, snp);
+    if (status.isError()) {
+      List<String> reasons = new ArrayList<>();
+      pciBus.skipped().forEach(skipped -> reasons.add(skipped.toString()));
+      virtio10.lastStart().ifPresent(start -> reasons.add("Virtio10Dxe.Start: " + start));
+      virtioNet.lastStart().ifPresent(start -> reasons.add("VirtioNetDxe.Start: " + start));
+      if (reasons.isEmpty()) {
+        reasons.add("no virtio network card on the PCI bus");
+      }
+      throw new BootException("LocateProtocol(SimpleNetwork)", status, reasons);
+    }
+    return snp.value;
   }
 
   private Event startTick() {

@@ -12,7 +12,6 @@ import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.net.LoopbackBackend;
-import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.virtio.net.NetCounters;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -70,29 +69,6 @@ class NeverMapsTest {
       }
       NetCounters counters = hardware.nic().counters();
       return new Outcome(counters.framesSent(), counters.breakdowns());
-    }
-  }
-
-  /** A clock that moves only when the guest waits, and then lets the device work. */
-  private static final class SteppedClock implements CpuClock {
-    private static final int BATCH = 64;
-
-    private final Mainboard hardware;
-    private long nanos;
-
-    SteppedClock(Mainboard hardware) {
-      this.hardware = hardware;
-    }
-
-    @Override
-    public long nanos() {
-      return nanos;
-    }
-
-    @Override
-    public void idle(long duration) {
-      nanos += duration;
-      hardware.nic().poll(BATCH);
     }
   }
 }

@@ -13,6 +13,7 @@ import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The driver for virtio network cards: edk2, OvmfPkg/VirtioNetDxe. For each it makes a child handle
@@ -24,6 +25,7 @@ public final class VirtioNetDxe implements DriverBinding {
   private final boolean requireAccessPlatform;
   private final Map<Handle, VirtioNetSnp> children = new IdentityHashMap<>();
   private final Ref<Handle> handle = new Ref<>();
+  private Optional<EfiStatus> lastStart = Optional.empty();
 
   /**
    * @param requireAccessPlatform whether to refuse a device that does not offer
@@ -40,6 +42,11 @@ public final class VirtioNetDxe implements DriverBinding {
   /** Installs the driver binding on a handle of its own; ConnectController finds it there. */
   public EfiStatus install() {
     return bootServices.installProtocolInterface(handle, DriverBinding.PROTOCOL, this);
+  }
+
+  /** What came of the last controller that this driver was to start on; empty: there was none. */
+  public Optional<EfiStatus> lastStart() {
+    return lastStart;
   }
 
   @Override
@@ -68,6 +75,12 @@ public final class VirtioNetDxe implements DriverBinding {
 
   @Override
   public EfiStatus start(Handle controller) {
+    EfiStatus status = startOn(controller);
+    lastStart = Optional.of(status);
+    return status;
+  }
+
+  private EfiStatus startOn(Handle controller) {
     Ref<VirtioDevice> virtIo = new Ref<>();
     EfiStatus status = openVirtIo(controller, virtIo);
     if (status.isError()) {

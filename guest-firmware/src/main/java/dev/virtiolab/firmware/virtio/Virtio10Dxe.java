@@ -13,6 +13,7 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The driver that makes a VIRTIO_DEVICE_PROTOCOL of a modern virtio PCI function: edk2,
@@ -26,6 +27,7 @@ public final class Virtio10Dxe implements DriverBinding {
   private final BootServices bootServices;
   private final Map<Handle, Started> started = new IdentityHashMap<>();
   private final Ref<Handle> handle = new Ref<>();
+  private Optional<EfiStatus> lastStart = Optional.empty();
 
   public Virtio10Dxe(BootServices bootServices) {
     this.bootServices = bootServices;
@@ -34,6 +36,11 @@ public final class Virtio10Dxe implements DriverBinding {
   /** Installs the driver binding on a handle of its own; ConnectController finds it there. */
   public EfiStatus install() {
     return bootServices.installProtocolInterface(handle, DriverBinding.PROTOCOL, this);
+  }
+
+  /** What came of the last controller that this driver was to start on; empty: there was none. */
+  public Optional<EfiStatus> lastStart() {
+    return lastStart;
   }
 
   @Override
@@ -86,6 +93,12 @@ public final class Virtio10Dxe implements DriverBinding {
 
   @Override
   public EfiStatus start(Handle controller) {
+    EfiStatus status = startOn(controller);
+    lastStart = Optional.of(status);
+    return status;
+  }
+
+  private EfiStatus startOn(Handle controller) {
     Ref<PciIo> opened = new Ref<>();
     EfiStatus status = openPciIo(controller, opened);
     if (status.isError()) {
