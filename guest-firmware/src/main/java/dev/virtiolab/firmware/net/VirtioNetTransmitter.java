@@ -23,16 +23,16 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  * Header and caller's buffer are each mapped BusMasterRead when the request goes out, and unmapped
  * when it comes back:
  *
- * <pre>
- *  available ring          descriptors            device addresses       guest-physical
- *  +----+----+----+        +-------------+
- *  | .. | 2N | .. | -----> | D(2N)  NEXT | -----> [header, 12 bytes] <-- map -- header page, slot N
- *  +----+----+----+        +------|------+
- *                          +------v------+
- *                          | D(2N+1)     | -----> [frame, 14-1514]   <-- map -- caller's buffer
- *                          +-------------+
- *  used ring  2N  -----> shadow of request N -----> unmap both, hand the buffer back, N is free
- * </pre>
+ * <pre>{@code
+ * available ring          descriptors            device addresses       guest-physical
+ * +----+----+----+        +-------------+
+ * | .. | 2N | .. | -----> | D(2N)  NEXT | -----> [header, 12 bytes] <-- map -- header page, slot N
+ * +----+----+----+        +------|------+
+ *                         +------v------+
+ *                         | D(2N+1)     | -----> [frame, 14-1514]   <-- map -- caller's buffer
+ *                         +-------------+
+ * used ring  2N  -----> shadow of request N -----> unmap both, hand the buffer back, N is free
+ * }</pre>
  *
  * <p>Free requests are a stack: the one used last, whose cache lines are warm, goes first. What a
  * completion means is looked up by its descriptor in arrays that the device cannot reach.

@@ -7,34 +7,34 @@
  *
  * <p>States, and the methods that lead from one to the next:
  *
- * <pre>
- *                    |  ^
- *  VirtioNetDxe      |  |  VirtioNetDxe
- *    .start          |  |    .stop
- *    .populate       |  |    .evacuate
- *    VirtioNet.probe v  |
- *               +-------------+   device reset; address and link known;
- *               |   STOPPED   |   nothing allocated, nothing mapped
- *               +-------------+
- *  VirtioNetSnp      |  ^   VirtioNetSnp
- *    .start          v  |     .stop
- *               +-------------+
- *               |   STARTED   |   the same, as far as the device knows
- *               +-------------+
- *  VirtioNetSnp      |  ^   VirtioNetSnp
- *    .initialize     |  |     .shutdown
- *    VirtioNet       |  |     VirtioNet
- *    .bringUp        v  |     .takeDown
- *               +-------------+        VirtioNetSnp.reset (VirtioNet.reset)
- *               | INITIALIZED | ---+   both queues emptied; address, filters
- *               +-------------+ <--+   and statistics kept
- *                    |    ^
- *  VirtioNet.fail    |    | VirtioNetSnp.reset, or shutdown and initialize
- *  VirtioNet.quiesce v    |
- *               +-------------+   still INITIALIZED to SNP; the device is reset,
- *               |   broken    |   traffic calls answer DEVICE_ERROR
- *               +-------------+
- * </pre>
+ * <pre>{@code
+ *                   |  ^
+ * VirtioNetDxe      |  |  VirtioNetDxe
+ *   .start          |  |    .stop
+ *   .populate       |  |    .evacuate
+ *   VirtioNet.probe v  |
+ *              +-------------+   device reset; address and link known;
+ *              |   STOPPED   |   nothing allocated, nothing mapped
+ *              +-------------+
+ * VirtioNetSnp      |  ^   VirtioNetSnp
+ *   .start          v  |     .stop
+ *              +-------------+
+ *              |   STARTED   |   the same, as far as the device knows
+ *              +-------------+
+ * VirtioNetSnp      |  ^   VirtioNetSnp
+ *   .initialize     |  |     .shutdown
+ *   VirtioNet       |  |     VirtioNet
+ *   .bringUp        v  |     .takeDown
+ *              +-------------+        VirtioNetSnp.reset (VirtioNet.reset)
+ *              | INITIALIZED | ---+   both queues emptied; address, filters
+ *              +-------------+ <--+   and statistics kept
+ *                   |    ^
+ * VirtioNet.fail    |    | VirtioNetSnp.reset, or shutdown and initialize
+ * VirtioNet.quiesce v    |
+ *              +-------------+   still INITIALIZED to SNP; the device is reset,
+ *              |   broken    |   traffic calls answer DEVICE_ERROR
+ *              +-------------+
+ * }</pre>
  *
  * <p>What the device is told when it goes live, and where its bytes lie, is drawn at {@link
  * dev.virtiolab.firmware.net.VirtioNetTransmitter}, {@link

@@ -6,15 +6,15 @@ import java.lang.foreign.ValueLayout;
 /**
  * The neighbours, and what waits for them.
  *
- * <pre>
- *            lookup               answer
- *   (none) ----------> RESOLVING --------> KNOWN <--+
- *                          |                 |  |   | answer
- *            asked 3 times |                 |  +---+ asked again, when old and in use
- *            for nothing   |                 |
- *                          v                 v not refreshed for a minute
- *                        (none)            (none)
- * </pre>
+ * <pre>{@code
+ *          lookup               answer
+ * (none) ----------> RESOLVING --------> KNOWN <--+
+ *                        |                 |  |   | answer
+ *          asked 3 times |                 |  +---+ asked again, when old and in use
+ *          for nothing   |                 |
+ *                        v                 v not refreshed for a minute
+ *                      (none)            (none)
+ * }</pre>
  *
  * <p>An address that is old but not expired is used while it is asked for again, so that a steady
  * stream never stalls. Neighbours, and datagrams that wait for one, are bounded.

@@ -2,11 +2,11 @@
  * The network stack on top of the Simple Network Protocol: Ethernet, ARP, IPv4 with fragments both
  * ways, ICMP echo both ways.
  *
- * <pre>
- *   SimpleNetwork.receive -> EthernetFrame -> ArpPacket  -> ArpCache
- *                                          -> Ipv4Packet -> Ipv4Reassembler -> IcmpMessage -> Ping
- *   SimpleNetwork.transmit <- TransmitPool <- fragments <- ArpCache (waiting) <- echo, reply
- * </pre>
+ * <pre>{@code
+ * SimpleNetwork.receive -> EthernetFrame -> ArpPacket  -> ArpCache
+ *                                        -> Ipv4Packet -> Ipv4Reassembler -> IcmpMessage -> Ping
+ * SimpleNetwork.transmit <- TransmitPool <- fragments <- ArpCache (waiting) <- echo, reply
+ * }</pre>
  *
  * <p>One thread, the firmware's, polls {@link dev.virtiolab.firmware.stack.NetworkStack}. All bytes
  * from the wire are hostile: a received frame is copied once out of guest memory, each view checks

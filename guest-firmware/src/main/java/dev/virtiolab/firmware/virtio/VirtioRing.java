@@ -27,13 +27,13 @@ import java.util.Arrays;
  *
  * <p>A chain's life, by the methods that move it:
  *
- * <pre>
- *            descriptor()        offer()           publish()
- *   free  ----------------> laid -------> in avail ---------> the device's
- *    ^                                                            |
- *    |            take()                      look()              |  device writes used element
- *    +------------------------- completed <-----------------------+
- * </pre>
+ * <pre>{@code
+ *          descriptor()        offer()           publish()
+ * free  ----------------> laid -------> in avail ---------> the device's
+ *  ^                                                            |
+ *  |            take()                      look()              |  device writes used element
+ *  +------------------------- completed <-----------------------+
+ * }</pre>
  *
  * <p>Of what the device can write, only used.flags, used.idx and the used elements are ever read,
  * each once, and each value is checked before it is used. Whatever the driver wrote itself (its

@@ -6,18 +6,18 @@
  * together; {@link dev.virtiolab.firmware.virtio.VirtioLib} and {@link
  * dev.virtiolab.firmware.virtio.VirtioRing} are for drivers.
  *
- * <pre>
- *   driver          VirtioRing         VirtioDevice       PciIo            the device
- *     |  virtioRingInit  |                  |               |                   |
- *     |----------------->| allocateSharedPages (PciIo.allocateBuffer)           |
- *     |  virtioRingMap   |----------------->|-- map ------->|                   |
- *     |  setQueueAddress |                  |-- memWrite -->| queue_desc, ...   |
- *     |------------------------------------>|               |------------------>|
- *     |  offer, publish  |  bytes in shared memory                              |
- *     |----------------->|- - - - - - - - - - - - - - - - - - - - - - - - - - ->|
- *     |  setQueueNotify  |                  |-- memWrite -->|------------------>|
- *     |  look, take      |<- - - - - - - - - - - - - - - - - - - - - - - - - - -|
- * </pre>
+ * <pre>{@code
+ * driver          VirtioRing         VirtioDevice       PciIo            the device
+ *   |  virtioRingInit  |                  |               |                   |
+ *   |----------------->| allocateSharedPages (PciIo.allocateBuffer)           |
+ *   |  virtioRingMap   |----------------->|-- map ------->|                   |
+ *   |  setQueueAddress |                  |-- memWrite -->| queue_desc, ...   |
+ *   |------------------------------------>|               |------------------>|
+ *   |  offer, publish  |  bytes in shared memory                              |
+ *   |----------------->|- - - - - - - - - - - - - - - - - - - - - - - - - - ->|
+ *   |  setQueueNotify  |                  |-- memWrite -->|------------------>|
+ *   |  look, take      |<- - - - - - - - - - - - - - - - - - - - - - - - - - -|
+ * }</pre>
  *
  * <p>Everything runs on the firmware's one thread. The device is not trusted: what it writes is
  * read once and checked, loops over what it says have a bound, and a device that breaks the rules

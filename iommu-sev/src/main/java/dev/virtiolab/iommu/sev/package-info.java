@@ -22,21 +22,21 @@
  * <p><b>Held lazily.</b> A page is in one of these states; every look of an outsider, the guest's
  * accesses and flips of the C-bit drive it:
  *
- * <pre>
- *                      CPU reads or writes
- *            +----------------------------------------+
- *            |                                        v
- *      sealed: ciphertext                     open: plaintext
- *       |  ^       ^                                |    |
- *       |  |       +--------------------------------+    |
- *       |  |     device resolves, DRAM is read or written|
- *       |  |                                             |
- *  C-bit|  | C-bit                                       |
- *  clear|  | set                                         |
- *       v  |                                             |
- *      shared: as it is  <-------------------------------+
- *                              C-bit clear, after sealing
- * </pre>
+ * <pre>{@code
+ *                     CPU reads or writes
+ *           +----------------------------------------+
+ *           |                                        v
+ *     sealed: ciphertext                     open: plaintext
+ *      |  ^       ^                                |    |
+ *      |  |       +--------------------------------+    |
+ *      |  |     device resolves, DRAM is read or written|
+ *      |  |                                             |
+ * C-bit|  | C-bit                                       |
+ * clear|  | set                                         |
+ *      v  |                                             |
+ *     shared: as it is  <-------------------------------+
+ *                             C-bit clear, after sealing
+ * }</pre>
  *
  * <p>What each observer sees is what encryption at every store would show, byte for byte, for
  * histories in which one access happens after another. A block that the CPU writes while an

@@ -1,17 +1,17 @@
 /**
  * How a guest under SEV comes to life, and how its owner knows that it is the right one.
  *
- * <pre>
- *   owner                      host                        security processor
- *     | session (TIK, policy)   |                                   |
- *     |------------------------>| LAUNCH_START -------------------->| digest = SHA-256 of nothing
- *     |                         | LAUNCH_UPDATE_DATA, each block -->| encrypts it in place,
- *     |                         |                                   | extends the digest by it
- *     |                         | LAUNCH_MEASURE ------------------>| HMAC-SHA-256 under TIK
- *     |<------------------------| measurement, nonce                |
- *     | compares with its own   |                                   |
- *     |------------------------>| LAUNCH_FINISH ------------------->| the guest may run
- * </pre>
+ * <pre>{@code
+ * owner                      host                        security processor
+ *   | session (TIK, policy)   |                                   |
+ *   |------------------------>| LAUNCH_START -------------------->| digest = SHA-256 of nothing
+ *   |                         | LAUNCH_UPDATE_DATA, each block -->| encrypts it in place,
+ *   |                         |                                   | extends the digest by it
+ *   |                         | LAUNCH_MEASURE ------------------>| HMAC-SHA-256 under TIK
+ *   |<------------------------| measurement, nonce                |
+ *   | compares with its own   |                                   |
+ *   |------------------------>| LAUNCH_FINISH ------------------->| the guest may run
+ * }</pre>
  *
  * <p>The digest covers the bytes of the blocks in their order and not their addresses, as the
  * specification has it. {@link dev.virtiolab.iommu.sev.launch.LaunchImage} starts with a header
