@@ -1,2 +1,5 @@
-/** Reserved for a guest with an emulated NIC in other people's tests; there is nothing here yet. */
+/**
+ * A guest with an emulated NIC, for other people's tests. Called from the test's thread; the device and
+ * the guest have threads of their own.
+ */
 package dev.virtiolab.testkit;

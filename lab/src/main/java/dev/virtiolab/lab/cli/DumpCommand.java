@@ -22,8 +22,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "dump",
     description = {
-      "Prints the NIC's config space as lspci -xxxx does, and its registers as a table:",
-      "as they are when the machine is switched on, or once its firmware drives the NIC."
+      "Prints the NIC's config space, as lspci -xxxx does, and its registers, as a table.",
+      "As they are when the machine is switched on, or once its firmware drives the NIC."
     })
 final class DumpCommand implements Callable<Integer> {
 

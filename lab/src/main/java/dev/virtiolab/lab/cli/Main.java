@@ -70,7 +70,7 @@ public final class Main implements Runnable {
   /** Runs one command; never ends the process. */
   static int execute(String... arguments) {
     return new CommandLine(new Main())
-        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setUsageHelpWidth(100)
         .setParameterExceptionHandler(Main::explain)
         .setExecutionExceptionHandler(Main::explain)
         .execute(arguments);

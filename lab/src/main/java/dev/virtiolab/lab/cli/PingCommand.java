@@ -22,8 +22,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "ping",
     description = {
-      "Boots a guest behind an emulated virtio-net NIC and a TAP, in a network namespace of its own,",
-      "and pings it with the system's ping. Exit code 0 if nothing was lost, 1 if something was."
+      "Pings a guest across the emulated NIC with the system's ping, and says what crossed.",
+      "Boots the guest behind a TAP in a network namespace of its own. Exit code 0 if nothing was lost,"
+          + " 1 if something was, 2 if it was asked for what cannot be."
     })
 final class PingCommand implements Callable<Integer> {
 

@@ -14,8 +14,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "up",
     description = {
-      "Boots a guest behind an emulated virtio-net NIC and a TAP and keeps it running until Ctrl-C,",
-      "for tcpdump and your own programs. It answers ping."
+      "Keeps a guest running behind the NIC and a TAP until Ctrl-C, for tcpdump and other programs.",
+      "The TAP is in a network namespace of its own, which it says how to enter. The guest answers ping."
     })
 final class UpCommand implements Callable<Integer> {
 

@@ -1,6 +1,0 @@
-package dev.virtiolab.testkit;
-
-/** Keeps the module compilable until its first class. */
-final class Placeholder {
-  private Placeholder() {}
-}
