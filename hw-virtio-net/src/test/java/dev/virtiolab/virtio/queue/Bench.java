@@ -27,9 +27,14 @@ final class Bench {
   }
 
   Bench(int size, boolean eventIdx, int startIndex) {
+    // Automatic: some tests look at it from two threads.
+    this(Arena.ofAuto().allocate(BYTES, 4096), size, eventIdx, startIndex);
+  }
+
+  /** A bench over {@code memory}, of {@link #BYTES} bytes and aligned to a page or a long. */
+  Bench(MemorySegment memory, int size, boolean eventIdx, int startIndex) {
+    this.memory = memory;
     this.eventIdx = eventIdx;
-    // Shared: some tests look at it from two threads.
-    memory = Arena.ofAuto().allocate(BYTES, 4096);
     bus = new MockBus(memory, BASE);
     driver = new DriverRing(memory, BASE, BASE, size, eventIdx);
     queue = new SplitQueue(bus, Math.max(size, 256));

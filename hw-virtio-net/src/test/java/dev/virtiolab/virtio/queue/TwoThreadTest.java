@@ -3,75 +3,60 @@ package dev.virtiolab.virtio.queue;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.pci.memory.BusMemory;
+import java.io.File;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** A driver's thread and a device's thread over one memory. */
 class TwoThreadTest {
-  private static final long DEADLINE_NANOS = 60_000_000_000L;
+  private static final long DEADLINE_NANOS = 30_000_000_000L;
   private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED;
 
-  /**
-   * The device waits in {@link SplitQueue#spin}, compiled, and the driver publishes while it does.
-   * A plain load of avail.idx may be taken out of the loop, but HotSpot 25 on x86 has been seen to
-   * leave it there, so this test does not hold the acquire: {@link AccessModeTest} does.
-   */
+  /** {@link SpinningDevice} says what it does, and why it has a JVM of its own. */
   @Test
-  void aDeviceThatSpinsSeesTheIndexMove() throws InterruptedException {
-    Bench bench = new Bench(8, false);
-    for (int i = 0; i < 3000; i++) {
-      assertEquals(false, bench.queue.spin(20_000));
+  void theAcquireOfAvailIdxLetsADeviceThatSpinsSeeItMove() throws Exception {
+    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    String classPath =
+        Stream.of(SplitQueue.class, SpinningDevice.class, BusMemory.class)
+            .map(TwoThreadTest::root)
+            .collect(Collectors.joining(File.pathSeparator));
+    Process process =
+        new ProcessBuilder(
+                java,
+                "-Xbatch",
+                "-XX:+UseSerialGC",
+                "-cp",
+                classPath,
+                SpinningDevice.class.getName())
+            .redirectErrorStream(true)
+            .start();
+    try {
+      assertTrue(process.waitFor(DEADLINE_NANOS, TimeUnit.NANOSECONDS), "it never ends");
+      String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, process.exitValue(), said);
+    } finally {
+      process.destroyForcibly();
     }
-    AtomicInteger spinning = new AtomicInteger();
-    AtomicInteger seen = new AtomicInteger();
-    int rounds = 40;
-    AtomicReference<String> failure = new AtomicReference<>();
-    Thread device =
-        new Thread(
-            () -> {
-              long deadline = System.nanoTime() + DEADLINE_NANOS;
-              for (int round = 1; round <= rounds; round++) {
-                spinning.set(round);
-                // One call of these takes seconds if each look is made, and the driver's answer
-                // comes long before; a call that looks once and returns is found out.
-                int calls = 0;
-                while (!bench.queue.spin(Integer.MAX_VALUE)) {
-                  if (++calls > 50 || System.nanoTime() > deadline) {
-                    failure.set("round=" + round + " calls=" + calls);
-                    spinning.set(-1);
-                    return;
-                  }
-                }
-                bench.queue.next(bench.chain);
-                bench.queue.complete(bench.chain, 0);
-                bench.queue.publish();
-                seen.set(round);
-              }
-            },
-            "device");
-    device.start();
-    for (int round = 1; round <= rounds && failure.get() == null; round++) {
-      while (spinning.get() != round && failure.get() == null) {
-        Thread.onSpinWait();
-      }
-      // Gives the device the time to be in the middle of its loop.
-      long until = System.nanoTime() + 2_000_000;
-      while (System.nanoTime() < until) {
-        Thread.onSpinWait();
-      }
-      bench.driver.begin().readable(Bench.BUFFERS, 8).offer();
-      bench.driver.publish();
-      while (!bench.driver.poll() && failure.get() == null) {
-        Thread.onSpinWait();
-      }
-    }
-    device.join();
-    assertEquals(null, failure.get());
-    assertEquals(rounds, seen.get());
+  }
+
+  /** The folder or archive that a class comes from, also where it was patched into a module. */
+  private static String root(Class<?> type) {
+    String name = "/" + type.getName().replace('.', '/') + ".class";
+    String at = type.getResource(name).toString();
+    String root = at.substring(0, at.length() - name.length());
+    return Path.of(URI.create(root.replaceFirst("^jar:(.*)!$", "$1"))).toString();
   }
 
   /**
@@ -87,8 +72,11 @@ class TwoThreadTest {
     AtomicReference<String> failure = new AtomicReference<>();
     Thread device = new Thread(() -> echo(bench, count, failure), "device");
     device.start();
-    drive(bench, count, size / 2, failure);
-    device.join();
+    try {
+      drive(bench, count, size / 2, failure);
+    } finally {
+      end(device, failure);
+    }
     assertEquals(null, failure.get());
     assertEquals(QueueError.NONE, bench.queue.error());
     assertEquals(count, bench.queue.counters().completions());
@@ -184,32 +172,44 @@ class TwoThreadTest {
       Thread device =
           new Thread(() -> sleepyDevice(bench, count, kicks, interrupts, failure), "device");
       device.start();
-      long deadline = System.nanoTime() + DEADLINE_NANOS;
-      long sent = 0;
-      long received = 0;
-      while (received < count && failure.get() == null) {
-        boolean full = sent - received == 4 || sent == count;
-        if (!full) {
-          bench.driver.begin().writable(Bench.BUFFERS, 8).offer();
-          sent++;
-          if (bench.driver.publish()) {
-            kicks.incrementAndGet();
-          }
-        }
-        bench.driver.disableInterrupts();
-        while (bench.driver.poll()) {
-          received++;
-        }
-        boolean mustWait = received < count && (sent - received == 4 || sent == count);
-        if (mustWait) {
-          int before = interrupts.get();
-          if (!bench.driver.enableInterrupts()) {
-            await(interrupts, before, deadline, failure, "driver, received=" + received);
-          }
+      try {
+        sleepyDriver(bench, count, kicks, interrupts, failure);
+      } finally {
+        end(device, failure);
+      }
+      assertEquals(null, failure.get(), "eventIdx=" + eventIdx);
+    }
+  }
+
+  private static void sleepyDriver(
+      Bench bench,
+      int count,
+      AtomicInteger kicks,
+      AtomicInteger interrupts,
+      AtomicReference<String> failure) {
+    long deadline = System.nanoTime() + DEADLINE_NANOS;
+    long sent = 0;
+    long received = 0;
+    while (received < count && failure.get() == null) {
+      boolean full = sent - received == 4 || sent == count;
+      if (!full) {
+        bench.driver.begin().writable(Bench.BUFFERS, 8).offer();
+        sent++;
+        if (bench.driver.publish()) {
+          kicks.incrementAndGet();
         }
       }
-      device.join();
-      assertEquals(null, failure.get(), "eventIdx=" + eventIdx);
+      bench.driver.disableInterrupts();
+      while (bench.driver.poll()) {
+        received++;
+      }
+      boolean mustWait = received < count && (sent - received == 4 || sent == count);
+      if (mustWait) {
+        int before = interrupts.get();
+        if (!bench.driver.enableInterrupts()) {
+          await(interrupts, before, deadline, failure, "driver, received=" + received);
+        }
+      }
     }
   }
 
@@ -234,6 +234,17 @@ class TwoThreadTest {
       if (done < count && !bench.queue.enableKicks()) {
         await(kicks, before, deadline, failure, "device, done=" + done);
       }
+    }
+  }
+
+  /**
+   * Waits for the device's thread; one that is not done soon, since the driver gave up, is told.
+   */
+  private static void end(Thread device, AtomicReference<String> failure)
+      throws InterruptedException {
+    if (!device.join(Duration.ofSeconds(5))) {
+      failure.compareAndSet(null, "the driver has ended, the device has not");
+      device.join();
     }
   }
 
