@@ -14,7 +14,8 @@ import org.junit.jupiter.api.Test;
  * Access modes as compiled: what running the code on x86 cannot show. Such a processor orders loads
  * with loads and stores with stores, whatever the mode, and HotSpot moves no store of native memory
  * over another; so a release that is a plain store, and an acquire that is an opaque load, do no
- * harm there. The class file tells, on any machine. {@link TwoThreadTest} shows the rest.
+ * harm there. The class file tells, on any machine. {@link TwoThreadTest} shows the rest by
+ * running.
  */
 class AccessModeTest {
 

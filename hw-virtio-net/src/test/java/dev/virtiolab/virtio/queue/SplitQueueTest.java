@@ -336,6 +336,28 @@ class SplitQueueTest {
   }
 
   @Test
+  void aResetForgetsWindowsKickSuppressionAndTheFault() {
+    Bench bench = new Bench(8, false);
+    moveOne(bench);
+    bench.queue.disableKicks();
+    bench.bus.fault(bench.driver.deviceArea(), DmaAccess.WRITE, DmaFault.NOT_PERMITTED);
+    bench.queue.enableKicks();
+    assertEquals(DmaFault.NOT_PERMITTED, bench.queue.fault());
+    bench.bus.fault(bench.driver.deviceArea(), DmaAccess.WRITE, DmaFault.NONE);
+    bench.queue.reset();
+    assertEquals(DmaFault.NONE, bench.queue.fault());
+
+    bench.start(0);
+    moveOne(bench);
+    bench.queue.disableKicks();
+    bench.start(0);
+    long before = bench.bus.resolutions();
+    moveOne(bench);
+    assertEquals(5, bench.bus.resolutions() - before, "each window once");
+    assertEquals(0, bench.queue.counters().kicksSuppressed());
+  }
+
+  @Test
   void aBrokenQueueStaysBrokenUntilItIsResetAndThenWorks() {
     Bench bench = new Bench(8, false);
     bench.driver.offer(8);

@@ -157,6 +157,87 @@ class TwoThreadTest {
   }
 
   /**
+   * Each round both sides store and then look for the other's store, at the same moment: the device
+   * asks for a kick while the driver publishes, then the device publishes while the driver asks for
+   * an interrupt. One of the two must see the other, which an x86 processor grants only where a
+   * full fence lies between store and load.
+   */
+  @Test
+  void ofTwoWhoCrossOneSeesTheOther() throws InterruptedException {
+    for (boolean eventIdx : new boolean[] {false, true}) {
+      Bench bench = new Bench(128, eventIdx, 0xFFF0);
+      int rounds = 100_000;
+      boolean[] work = new boolean[rounds];
+      boolean[] interrupt = new boolean[rounds];
+      Meeting meeting = new Meeting();
+      Thread device =
+          Thread.ofPlatform()
+              .name("device")
+              .daemon()
+              .start(
+                  () -> {
+                    for (int i = 0; i < rounds; i++) {
+                      bench.queue.disableKicks();
+                      meeting.arrive();
+                      meeting.stagger(i % 29);
+                      work[i] = bench.queue.enableKicks();
+                      meeting.arrive();
+                      bench.queue.next(bench.chain);
+                      bench.queue.complete(bench.chain, 8);
+                      meeting.arrive();
+                      meeting.stagger(i % 29);
+                      interrupt[i] = bench.queue.publish();
+                      meeting.arrive();
+                    }
+                  });
+      int kicksLost = 0;
+      int interruptsLost = 0;
+      for (int i = 0; i < rounds; i++) {
+        bench.driver.begin().writable(Bench.BUFFERS, 8).offer();
+        bench.driver.disableInterrupts();
+        meeting.arrive();
+        meeting.stagger(i % 31);
+        boolean kick = bench.driver.publish();
+        meeting.arrive();
+        kicksLost += kick || work[i] ? 0 : 1;
+        meeting.arrive();
+        meeting.stagger(i % 31);
+        boolean used = bench.driver.enableInterrupts();
+        meeting.arrive();
+        interruptsLost += used || interrupt[i] ? 0 : 1;
+        assertTrue(bench.driver.poll());
+      }
+      device.join();
+      assertEquals(0, kicksLost, "kicks, eventIdx=" + eventIdx);
+      assertEquals(0, interruptsLost, "interrupts, eventIdx=" + eventIdx);
+    }
+  }
+
+  /** Where two threads meet, to go on at the same moment. */
+  private static final class Meeting {
+    private final AtomicInteger arrivals = new AtomicInteger();
+    private final long begun = System.nanoTime();
+
+    void arrive() {
+      int mine = arrivals.incrementAndGet();
+      int both = mine + (mine & 1);
+      for (int i = 0; arrivals.get() - both < 0; i++) {
+        if (i > 5_000) {
+          Thread.yield(); // The other may need this processor.
+          assertTrue(System.nanoTime() - begun < DEADLINE_NANOS, "the other never came");
+        }
+      }
+    }
+
+    /** Lets some nanoseconds pass, so that now the one and now the other comes first. */
+    void stagger(int loads) {
+      for (int i = 0; i < loads; i++) {
+        arrivals.getOpaque();
+      }
+    }
+  }
+
+  /**
    * Both sides sleep: the device re-enables kicks and waits when it finds the ring empty, the
    * driver re-enables interrupts and waits when nothing is used. Were a fence missing on either
    * side, both would come to wait for each other.
