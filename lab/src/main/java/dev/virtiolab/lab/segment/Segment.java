@@ -140,7 +140,9 @@ public final class Segment implements AutoCloseable {
     machine.runUntilInterrupted();
   }
 
+  /** What crossed so far, once the guest has taken back what the device is done with. */
   public TrafficReport report() {
+    machine.guest().ask(firmware -> firmware.stack().poll());
     return machine.report();
   }
 
