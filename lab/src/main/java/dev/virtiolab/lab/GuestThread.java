@@ -92,7 +92,10 @@ public final class GuestThread implements AutoCloseable {
     return ask(
         firmware -> {
           EfiStatus status = firmware.exitBootServices();
-          stopping = !status.isError();
+          if (!status.isError()) {
+            // Never set to false: close() may have been called meanwhile.
+            stopping = true;
+          }
           return status;
         });
   }

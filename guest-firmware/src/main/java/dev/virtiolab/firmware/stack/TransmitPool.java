@@ -15,12 +15,14 @@ import java.lang.foreign.MemorySegment;
  *
  * <pre>
  *   FREE --send()--> WAITING --transmit() accepted--> IN_FLIGHT --getStatus()--> FREE
- *                       ^  |
- *                       +--+ transmit() NOT_READY
+ *    ^                  ^  |  |
+ *    |                  +--+  | transmit() NOT_READY
+ *    +------------------------+ transmit() failed
  * </pre>
  *
  * <p>The interface takes so many frames at a time; the others wait here in order, and none is lost.
- * A buffer that the interface failed on is never used again: the device may still read it.
+ * A frame that it fails on is: the interface has not got its buffer, which is free again, so that a
+ * broken interface does not use up the pool and leave nothing to go on with once it is reset.
  */
 final class TransmitPool {
   /** More than twice the fragments of the largest datagram. */
@@ -123,8 +125,13 @@ final class TransmitPool {
         continue;
       }
       waitingHead++;
-      states[index] = State.IN_FLIGHT;
-      counters.increment(status.isError() ? StackCounter.TX_ERROR : StackCounter.TX_FRAMES);
+      if (status.isError()) {
+        counters.increment(StackCounter.TX_ERROR);
+        release(index);
+      } else {
+        counters.increment(StackCounter.TX_FRAMES);
+        states[index] = State.IN_FLIGHT;
+      }
     }
   }
 
@@ -149,12 +156,16 @@ final class TransmitPool {
           || states[index] != State.IN_FLIGHT) {
         counters.increment(StackCounter.TX_STRAY_BUFFER);
       } else {
-        states[index] = State.FREE;
-        free[freeCount++] = index;
+        release(index);
         reclaimed++;
       }
     }
     return reclaimed;
+  }
+
+  private void release(int index) {
+    states[index] = State.FREE;
+    free[freeCount++] = index;
   }
 
   private long address(int index) {

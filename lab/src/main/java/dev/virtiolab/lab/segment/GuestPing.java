@@ -4,6 +4,7 @@ import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.Ping;
 import dev.virtiolab.lab.GuestThread;
+import dev.virtiolab.lab.LabException;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -50,11 +51,8 @@ final class GuestPing {
     long maxNanos = 0;
     try (Ping ping = firmware.stack().ping(target, size)) {
       while (ping.sent() < count && !cancelled) {
+        send(firmware, ping);
         long start = System.nanoTime();
-        if (!ping.send(TIMEOUT_NANOS)) {
-          firmware.turn(); // no room: what is under way goes first
-          continue;
-        }
         while (ping.state() == Ping.State.WAITING && !cancelled) {
           firmware.turn();
         }
@@ -64,7 +62,9 @@ final class GuestPing {
           minNanos = Math.min(minNanos, nanos);
           maxNanos = Math.max(maxNanos, nanos);
         }
-        tell(ping);
+        if (!cancelled) {
+          tell(ping);
+        }
         while (!flood
             && ping.sent() < count
             && System.nanoTime() - start < INTERVAL_NANOS
@@ -80,6 +80,17 @@ final class GuestPing {
               millis(minNanos),
               millis(totalNanos) / ping.replies(),
               millis(maxNanos));
+    }
+  }
+
+  /** Sends the next request; where there is no room for it, what is under way goes first. */
+  private void send(Firmware firmware, Ping ping) {
+    long start = System.nanoTime();
+    while (!cancelled && !ping.send(TIMEOUT_NANOS)) {
+      if (System.nanoTime() - start > TIMEOUT_NANOS) {
+        throw LabException.failure("the guest's network card transmits nothing any more");
+      }
+      firmware.turn();
     }
   }
 
