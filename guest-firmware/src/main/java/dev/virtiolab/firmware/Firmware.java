@@ -37,6 +37,9 @@ public final class Firmware {
   /** How long a guest without traffic sleeps at most, in 100 ns units: 10 ms, as edk2's MNP. */
   private static final long TICK = 100_000;
 
+  /** Between two looks whether the device has transmitted, in microseconds. */
+  private static final long HELD_UP_MICROS = 20;
+
   private final Board board;
   private final DmaCounters dmaCounters = new DmaCounters();
   private final DxeCore bootServices;
@@ -139,11 +142,17 @@ public final class Firmware {
 
   /**
    * One turn of the guest's main loop: handles the frames that are there, or waits for one, at most
-   * 10 ms of the guest's time.
+   * 10 ms of the guest's time. A guest that cannot answer waits for the device to transmit: for a
+   * frame it need not wait, and would leave the device no time.
    */
   public void turn() {
     stack.tick(board.clock().nanos());
-    if (stack.poll() == 0) {
+    if (stack.poll() != 0) {
+      return;
+    }
+    if (stack.isHeldUp()) {
+      bootServices.stall(HELD_UP_MICROS);
+    } else {
       bootServices.waitForEvent(firstEvent, packetOrTick);
     }
   }

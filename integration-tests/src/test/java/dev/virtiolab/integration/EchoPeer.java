@@ -88,11 +88,18 @@ final class EchoPeer {
     send(question);
   }
 
-  /** Puts as many requests on the wire as it takes, {@code most} at most. */
-  void ask(int most) {
-    for (int i = 0; i < most && send(request); i++) {
-      // sent
+  /**
+   * Puts as many requests on the wire as it takes.
+   *
+   * @param most at most so many
+   * @return how many
+   */
+  int ask(int most) {
+    int sent = 0;
+    while (sent < most && send(request)) {
+      sent++;
     }
+    return sent;
   }
 
   private boolean send(MemorySegment frame) {

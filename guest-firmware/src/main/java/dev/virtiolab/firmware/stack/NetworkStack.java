@@ -61,6 +61,7 @@ public final class NetworkStack implements AutoCloseable {
       MemorySegment.ofArray(new byte[Ipv4Layout.MAX_PAYLOAD_BYTES]);
 
   private boolean open;
+  private boolean heldUp;
   private boolean initializedHere;
   private boolean startedHere;
   private long hardware;
@@ -132,6 +133,7 @@ public final class NetworkStack implements AutoCloseable {
    * @return how many frames were handled
    */
   public int poll() {
+    heldUp = false;
     if (!open) {
       return 0;
     }
@@ -142,6 +144,7 @@ public final class NetworkStack implements AutoCloseable {
     while (handled < POLL_BUDGET) {
       if (transmit.room() < largestAnswerFrames) {
         counters.increment(StackCounter.BACK_PRESSURE);
+        heldUp = true;
         break;
       }
       receivedBytes.value = rxBytes;
@@ -161,6 +164,14 @@ public final class NetworkStack implements AutoCloseable {
       transmit.pump();
     }
     return handled;
+  }
+
+  /**
+   * Whether the last {@link #poll} stopped for want of transmit buffers: frames may be there, and
+   * only the device can make room for the answers to them.
+   */
+  public boolean isHeldUp() {
+    return heldUp;
   }
 
   /**
