@@ -286,8 +286,9 @@ public abstract class PciFunction {
   protected void onReset(ResetKind kind) {}
 
   /**
-   * After a write to the registers that gate things: memory enable, bus master enable, power state.
-   * The gates already hold their new values; the lock is held.
+   * After a write to the registers that gate things: memory enable, bus master enable, power state,
+   * here or in the bridge above. The gates already hold their new values; the lock of the function
+   * whose registers were written is held.
    */
   protected void onGatesChanged() {}
 
@@ -428,14 +429,17 @@ public abstract class PciFunction {
     return config.load(offset, bar.type().is64() ? 8 : 4) & ~HeaderLayout.BAR_FLAGS;
   }
 
-  /**
-   * The enable of this function, or of a bridge above it, changed: what its masters resolved before
-   * may no longer hold. Takes no lock.
-   */
-  public final void busMasterGateMoved() {
+  /** What this function's masters resolved before may no longer hold. */
+  private void busMasterGateMoved() {
     for (BusMaster master : busMasters) {
       master.generation().advance();
     }
+  }
+
+  /** The bus master enable of the bridge above changed. Takes no lock. */
+  public final void upstreamGateMoved() {
+    busMasterGateMoved();
+    onGatesChanged();
   }
 
   // ---- for the bus it is plugged into

@@ -96,7 +96,7 @@ public final class RootPort extends PciFunction {
   protected void onGatesChanged() {
     PciFunction device = secondary.device(0);
     if (device != null) {
-      device.busMasterGateMoved();
+      device.upstreamGateMoved();
     }
     decodeChanged();
   }
