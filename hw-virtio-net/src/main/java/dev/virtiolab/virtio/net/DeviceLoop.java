@@ -23,7 +23,6 @@ public final class DeviceLoop implements AutoCloseable {
   private static final int BATCH = 64;
 
   private static final long DEFAULT_SPIN_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
-  private static final long BLOCKED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
   private final VirtioNet device;
   private final long spinNanos;
@@ -158,12 +157,12 @@ public final class DeviceLoop implements AutoCloseable {
   private void sleep() {
     sleeping = true;
     VirtioNet.Rest rest = device.rest();
-    if (rest != VirtioNet.Rest.NONE && !woken) {
+    // stopping as well: the loop may have cleared the woken that close() stored with it.
+    if (rest != VirtioNet.Rest.NONE && !woken && !stopping) {
       sleeps++;
       switch (rest) {
         case WAKE -> wakeOnly.await(Poll.FOREVER);
         case WAKE_OR_FRAME -> wakeOrFrame.await(Poll.FOREVER);
-        case BLOCKED -> wakeOnly.await(BLOCKED_NANOS);
         case NONE -> throw new AssertionError("nothing to wait for");
       }
       wakeFd.drain();

@@ -139,9 +139,6 @@ public final class VirtioNet implements VirtioDevice {
   /** The wire had no room for the next frame: it will say when it has. */
   private boolean txHeld;
 
-  /** The last batch found that the device may not master the bus. */
-  private boolean blocked;
-
   /** A device in front of {@code backend}, which it drives from now on and does not close. */
   public VirtioNet(Config config, NetBackend backend) {
     this.config = Objects.requireNonNull(config);
@@ -223,11 +220,7 @@ public final class VirtioNet implements VirtioDevice {
     /** A kick, or a word of the back end. */
     WAKE,
     /** The same, or a frame. */
-    WAKE_OR_FRAME,
-    /**
-     * As WAKE, and look again now and then: a bridge may hold the bus, and nobody says when not.
-     */
-    BLOCKED
+    WAKE_OR_FRAME
   }
 
   /**
@@ -252,9 +245,6 @@ public final class VirtioNet implements VirtioDevice {
       if (toSend || (frame && (room || !linkUp))) {
         return Rest.NONE;
       }
-      if (blocked) {
-        return Rest.BLOCKED;
-      }
       return frame ? Rest.WAKE : Rest.WAKE_OR_FRAME;
     } finally {
       transport.lock().unlock();
@@ -272,7 +262,6 @@ public final class VirtioNet implements VirtioDevice {
 
   private int move(int budget) {
     refreshLink();
-    blocked = false;
     // Acquire of the kicks: what a driver stored before its kick is seen by this batch.
     counters.kickedAcquire();
     if (!transport.live()) {
@@ -286,6 +275,7 @@ public final class VirtioNet implements VirtioDevice {
 
   private int transmit(int budget) {
     int sent = 0;
+    boolean heldBefore = txHeld;
     txHeld = false;
     for (int taken = 0; taken < budget; taken++) {
       if (!next(transmit)) {
@@ -298,6 +288,9 @@ public final class VirtioNet implements VirtioDevice {
       }
       int length = send();
       if (length < 0) {
+        if (txHeld && !(heldBefore && taken == 0)) {
+          counters.held(); // once for each frame, however often it is tried
+        }
         transmit.rewind(chain);
         break;
       }
@@ -318,9 +311,7 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   private boolean next(SplitQueue queue) {
-    Outcome outcome = queue.next(chain);
-    blocked |= outcome == Outcome.BLOCKED;
-    return outcome == Outcome.CHAIN;
+    return queue.next(chain) == Outcome.CHAIN;
   }
 
   /**
@@ -354,7 +345,6 @@ public final class VirtioNet implements VirtioDevice {
     }
     if (!backend.claim(length)) {
       txHeld = true;
-      counters.held();
       return -1;
     }
     fault =

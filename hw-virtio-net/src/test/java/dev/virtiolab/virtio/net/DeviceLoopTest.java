@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.net.fixture.ScriptedBackend;
+import dev.virtiolab.pci.host.RootPort;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.fixture.DriverRing;
 import dev.virtiolab.virtio.fixture.TestNic;
@@ -103,6 +104,42 @@ class DeviceLoopTest {
       until(() -> nic.device.queueCounters(VirtioNet.TRANSMIT_QUEUE).blocked() > 0);
       nic.enable();
       until(() -> nic.wire.sentCount() == 1);
+    }
+  }
+
+  @Test
+  void busMasteringOfTheBridgeAboveWakesTheLoop() {
+    try (TestNic nic = TestNic.express();
+        DeviceLoop loop = DeviceLoop.start(nic.device, "nic")) {
+      RootPort port = new RootPort();
+      port.secondary().plug(0, nic.function);
+      nic.start(TestNic.BASIC);
+      nic.send(TestNic.frame(60, 1));
+      until(() -> nic.device.queueCounters(VirtioNet.TRANSMIT_QUEUE).blocked() > 0);
+      until(loop::sleeping);
+      staysAsleep(loop);
+      port.configWrite(4, 2, 4);
+      until(() -> nic.wire.sentCount() == 1);
+    }
+  }
+
+  @Test
+  void frameThatWaitsForRoomIsCountedOnceHoweverOftenItIsTried() {
+    try (TestNic nic = TestNic.conventional()) {
+      nic.start(TestNic.BASIC);
+      nic.wire.refuseAll();
+      nic.send(TestNic.frame(60, 1));
+      nic.send(TestNic.frame(60, 2));
+      for (int i = 0; i < 5; i++) {
+        assertEquals(0, nic.device.poll(8));
+      }
+      assertEquals(1, nic.device.counters().heldBack());
+      nic.wire.makeRoom();
+      nic.device.poll(1);
+      nic.wire.refuseAll();
+      nic.device.poll(8);
+      nic.device.poll(8);
+      assertEquals(2, nic.device.counters().heldBack(), "the frame behind it is another");
     }
   }
 
