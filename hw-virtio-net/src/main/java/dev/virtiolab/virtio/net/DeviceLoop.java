@@ -73,6 +73,11 @@ public final class DeviceLoop implements AutoCloseable {
     return sleeping;
   }
 
+  /** Whether the thread drives the device: false once it was closed, or died of a bug. */
+  public boolean running() {
+    return thread.isAlive();
+  }
+
   /**
    * Stops the thread and waits for it; a second call does nothing. The device can be polled by
    * others, or driven by another loop, afterwards.
