@@ -52,7 +52,7 @@ public final class Machine implements AutoCloseable {
    */
   public static Machine start(MachineConfig config, NetBackend wire, Ipv4Address guestAddress) {
     Mainboard board = new Mainboard(config, wire);
-    DeviceLoop deviceLoop = DeviceLoop.start(board.nic(), "virtio-net");
+    DeviceLoop deviceLoop = startLoop(board);
     CpuClock clock = new HostClock();
     GuestThread guest =
         new GuestThread(
@@ -64,6 +64,15 @@ public final class Machine implements AutoCloseable {
       deviceLoop.close();
       board.close();
       throw e instanceof BootException ? LabException.failure(e.getMessage(), e) : e;
+    }
+  }
+
+  private static DeviceLoop startLoop(Mainboard board) {
+    try {
+      return DeviceLoop.start(board.nic(), "virtio-net");
+    } catch (RuntimeException e) {
+      board.close();
+      throw e;
     }
   }
 
@@ -86,18 +95,21 @@ public final class Machine implements AutoCloseable {
   /**
    * Waits until Ctrl-C.
    *
-   * @throws IllegalStateException if the guest breaks first
+   * @throws IllegalStateException if the guest or the device's loop breaks first
    * @throws LabException if the wire goes first
    */
   public void runUntilInterrupted() {
     try {
-      while (wire.linkUp()) {
+      while (wire.linkUp() && deviceLoop.running()) {
         try {
           guest.ended().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
           return;
         } catch (TimeoutException e) {
           // Still running.
         }
+      }
+      if (wire.linkUp()) {
+        throw new IllegalStateException("the device's loop died");
       }
       throw LabException.failure("the wire is gone");
     } catch (InterruptedException e) {
@@ -120,7 +132,7 @@ public final class Machine implements AutoCloseable {
             nic.bytesReceived(),
             nic.framesSent(),
             nic.bytesSent(),
-            nic.drops()),
+            nic.drops() + wire.counters().droppedOut() + wire.counters().droppedIn()),
         new TrafficReport.Queues(
             nic.kicks(VirtioNet.RECEIVE_QUEUE),
             nic.kicks(VirtioNet.TRANSMIT_QUEUE),
@@ -147,8 +159,11 @@ public final class Machine implements AutoCloseable {
   /** Switches it off: first the guest, then the device, then the board. */
   @Override
   public void close() {
-    guest.close();
-    deviceLoop.close();
-    board.close();
+    try {
+      guest.close();
+      deviceLoop.close();
+    } finally {
+      board.close(); // also where the loop had died, which it says when it is closed
+    }
   }
 }

@@ -24,7 +24,7 @@ public record TrafficReport(
    * Frames as the device counted them.
    *
    * @param toGuest frames put into the guest's receive buffers
-   * @param dropped frames that the device took from either side and could not deliver
+   * @param dropped frames that device and wire took from either side and could not deliver
    */
   public record Frames(
       long toGuest, long bytesToGuest, long fromGuest, long bytesFromGuest, long dropped) {}

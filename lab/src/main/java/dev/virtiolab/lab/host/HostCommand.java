@@ -62,7 +62,11 @@ public final class HostCommand {
                         + ")"));
   }
 
-  /** Runs a command to its end; one that cannot be started has exit code 127. */
+  /**
+   * Runs a command to its end; one that cannot be started has exit code 127.
+   *
+   * @throws LabException if Ctrl-C comes first
+   */
   public static Outcome run(List<String> command) {
     try {
       Process process =
@@ -75,8 +79,7 @@ public final class HostCommand {
     } catch (IOException e) {
       return new Outcome(127, String.valueOf(e.getMessage()));
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return new Outcome(130, "interrupted");
+      throw LabException.interrupted();
     }
   }
 

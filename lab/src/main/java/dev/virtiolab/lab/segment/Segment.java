@@ -149,7 +149,10 @@ public final class Segment implements AutoCloseable {
   /** Stops guest and device, and takes the TAP down. */
   @Override
   public void close() {
-    machine.close();
-    wire.close();
+    try {
+      machine.close();
+    } finally {
+      wire.close();
+    }
   }
 }
