@@ -23,7 +23,7 @@ public final class Doctor {
     }
   }
 
-  private static final Pattern VERSION = Pattern.compile("\\d+\\.\\d+[\\w.+~-]*");
+  private static final Pattern VERSION = Pattern.compile("\\d+\\.\\d+[\\w.+~-]*|\\b\\d{6,}\\b");
 
   private Doctor() {}
 
