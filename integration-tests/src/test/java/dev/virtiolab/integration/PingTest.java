@@ -65,6 +65,8 @@ class PingTest {
       boolean encrypted = platform.equals("sev");
       assertEquals(encrypted, traffic.at("/pages/shared").asLong() > 0, report::toString);
       assertEquals(encrypted, traffic.at("/dma/bytes_bounced").asLong() > 0, report::toString);
+      assertEquals(
+          encrypted, traffic.at("/launch/measure").asString("").length() == 64, report::toString);
       vlab.assertNothingLeft();
     }
   }

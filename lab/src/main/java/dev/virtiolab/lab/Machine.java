@@ -8,11 +8,13 @@ import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.sev.SevCounters;
 import dev.virtiolab.iommu.sev.SevPlatform;
+import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.virtio.net.DeviceLoop;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
+import java.util.HexFormat;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -142,7 +144,14 @@ public final class Machine implements AutoCloseable {
             dma.unmaps(),
             dma.openMappings(),
             dma.bytesBouncedToDevice() + dma.bytesBouncedFromDevice()),
-        pages(board.platform()));
+        pages(board.platform()),
+        board.measurement().map(Machine::launch));
+  }
+
+  private static TrafficReport.Launch launch(LaunchMeasurement measurement) {
+    HexFormat hex = HexFormat.of();
+    return new TrafficReport.Launch(
+        hex.formatHex(measurement.measure()), hex.formatHex(measurement.nonce()));
   }
 
   private static TrafficReport.Pages pages(Platform platform) {

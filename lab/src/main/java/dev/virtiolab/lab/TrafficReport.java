@@ -2,6 +2,7 @@ package dev.virtiolab.lab;
 
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * What crossed a NIC so far, and what that took: counted by the device, by the guest's drivers and
@@ -10,6 +11,7 @@ import java.util.Locale;
  * @param platform {@code pc} or {@code sev}
  * @param slot where the NIC sits, such as {@code 00:04.0}
  * @param features the feature bits that driver and device agreed on
+ * @param launch what the guest was measured to be, where memory is encrypted
  */
 public record TrafficReport(
     String platform,
@@ -18,7 +20,8 @@ public record TrafficReport(
     Frames frames,
     Queues queues,
     Dma dma,
-    Pages pages) {
+    Pages pages,
+    Optional<Launch> launch) {
 
   /**
    * Frames as the device counted them.
@@ -53,6 +56,14 @@ public record TrafficReport(
    */
   public record Pages(long shared, long sharedAtMost, long flips) {}
 
+  /**
+   * The launch measurement, in hexadecimal.
+   *
+   * @param measure HMAC-SHA-256 over what the guest started from
+   * @param nonce that went into it
+   */
+  public record Launch(String measure, String nonce) {}
+
   /** The summary that a person reads. */
   public String describe() {
     StringBuilder text = new StringBuilder();
@@ -85,6 +96,8 @@ public record TrafficReport(
             pages.shared,
             pages.sharedAtMost,
             pages.flips));
+    launch.ifPresent(
+        measured -> text.append(System.lineSeparator()).append("launch  ").append(measured.measure));
     return text.toString();
   }
 
