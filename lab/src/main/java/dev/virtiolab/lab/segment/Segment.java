@@ -142,7 +142,8 @@ public final class Segment implements AutoCloseable {
 
   /** What crossed so far, once the guest has taken back what the device is done with. */
   public TrafficReport report() {
-    machine.guest().ask(firmware -> firmware.stack().poll());
+    // Ctrl-C, which may come as late as this, does not cost the user the summary.
+    machine.guest().ask(firmware -> firmware.stack().poll(), () -> {});
     return machine.report();
   }
 
