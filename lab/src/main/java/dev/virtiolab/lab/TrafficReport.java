@@ -97,7 +97,8 @@ public record TrafficReport(
             pages.sharedAtMost,
             pages.flips));
     launch.ifPresent(
-        measured -> text.append(System.lineSeparator()).append("launch  ").append(measured.measure));
+        measured ->
+            text.append(System.lineSeparator()).append("launch  ").append(measured.measure));
     return text.toString();
   }
 

@@ -51,6 +51,10 @@ public final class NetworkNamespace {
     command.add(self.getFirst());
     command.add("-D" + ENTERED + "=" + (User.isRoot() ? "net" : "user"));
     command.addAll(self.subList(1, self.size()));
+    if (Thread.interrupted()) {
+      // Ctrl-C came while the host was asked: the program that follows would know nothing of it.
+      throw LabException.interrupted();
+    }
     try {
       Exec.replace(command);
     } catch (PosixException e) {
