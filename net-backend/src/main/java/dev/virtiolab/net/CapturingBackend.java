@@ -19,16 +19,12 @@ import java.nio.file.StandardOpenOption;
 public final class CapturingBackend implements NetBackend {
   private static final System.Logger LOG = System.getLogger(CapturingBackend.class.getName());
 
-  /** How long a frame may wait in memory once the wire is quiet. */
-  private static final long IDLE_FLUSH_NANOS = 200_000_000;
-
   private final NetBackend inner;
   private final PcapngWriter writer;
   private final String file;
 
   private int claimLength;
   private int peekLength;
-  private long flushedNanos = System.nanoTime();
 
   /** Captured frames that are in memory only. */
   private int unwritten;
@@ -124,7 +120,8 @@ public final class CapturingBackend implements NetBackend {
   public int peek() {
     peekLength = inner.peek();
     if (peekLength == 0 && writer.isDirty()) {
-      writeIfStale();
+      // The device has nothing more to do and may sleep: a live reader sees all that has crossed.
+      write();
     }
     return peekLength;
   }
@@ -199,14 +196,6 @@ public final class CapturingBackend implements NetBackend {
     } catch (IOException e) {
       missed = missed + 1;
       stop(e);
-    }
-  }
-
-  private void writeIfStale() {
-    long now = System.nanoTime();
-    if (now - flushedNanos >= IDLE_FLUSH_NANOS) {
-      flushedNanos = now;
-      write();
     }
   }
 

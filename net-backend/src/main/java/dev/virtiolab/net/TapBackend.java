@@ -176,7 +176,7 @@ public final class TapBackend implements NetBackend {
   private void noticeError(int result) {
     if (result == -Errno.EBADFD && !gone) {
       gone = true;
-      LOG.log(System.Logger.Level.WARNING, "{0} was deleted: the link is down", tap.name());
+      LOG.log(System.Logger.Level.DEBUG, "{0} was deleted: the link is down", tap.name());
       wake.run();
     }
   }
