@@ -40,7 +40,10 @@ public abstract class PciFunction {
   private final HeaderType headerType;
   private final MessageTarget messages;
   private final ConfigSpace config;
-  private final ReentrantLock lock = new ReentrantLock();
+
+  /** Fair: a device takes it for batch after batch, and a register access gets in between two. */
+  private final ReentrantLock lock = new ReentrantLock(true);
+
   private final Intx intx;
   private final Bar[] barsByIndex;
   private final List<Bar> bars = new ArrayList<>();

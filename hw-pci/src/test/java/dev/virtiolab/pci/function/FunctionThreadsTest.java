@@ -111,4 +111,36 @@ class FunctionThreadsTest {
     assertEquals(function.msix().delivered(), arrived.get());
     assertEquals(0, function.barRead(1, 0x800, 8));
   }
+
+  /** The device takes the lock for batch after batch: who waits for it is served after one. */
+  @Test
+  void aRegisterAccessWaitsForOneBatchAtMost() throws InterruptedException {
+    SampleFunction function = SampleFunction.conventional();
+    AtomicInteger served = new AtomicInteger();
+    Thread cpu =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!done.get()) {
+                    function.lock().lock();
+                    served.incrementAndGet();
+                    function.lock().unlock();
+                  }
+                });
+    int overtaken = 0;
+    int servedBefore = -1;
+    try {
+      for (int batch = 0; batch < TURNS; batch++) {
+        function.lock().lock();
+        overtaken += served.get() == servedBefore ? 1 : 0;
+        await(function.lock()::hasQueuedThreads);
+        servedBefore = served.get();
+        function.lock().unlock();
+      }
+    } finally {
+      done.set(true);
+      cpu.join();
+    }
+    assertEquals(0, overtaken);
+  }
 }
