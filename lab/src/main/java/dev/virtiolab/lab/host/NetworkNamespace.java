@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
  * A network namespace of the lab's own, without a name: it ends with its last process, so that no
@@ -67,7 +68,7 @@ public final class NetworkNamespace {
     List<String> probe = new ArrayList<>(unshare());
     probe.addAll(List.of(HostCommand.require("ip", "iproute2"), "link", "set", "lo", "up"));
     HostCommand.Outcome outcome = HostCommand.run(probe);
-    return outcome.ok() ? "" : explain(outcome);
+    return outcome.ok() ? "" : explain(User.isRoot(), Host::setting, outcome.firstLine());
   }
 
   private static void probe(List<String> unshare) {
@@ -84,25 +85,29 @@ public final class NetworkNamespace {
         : List.of(unshare, "--user", "--map-root-user", "--net");
   }
 
-  private static String explain(HostCommand.Outcome outcome) {
-    if (User.isRoot()) {
+  /**
+   * @param setting reads a small file of the kernel's; empty where there is none
+   * @param refusal what unshare or ip said
+   */
+  static String explain(boolean root, UnaryOperator<String> setting, String refusal) {
+    if (root) {
       return "no network namespace can be made, though this is root (in a container: allow "
           + "CAP_SYS_ADMIN): "
-          + outcome.firstLine();
+          + refusal;
     }
-    if (Host.setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").equals("1")) {
+    if (setting.apply("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").equals("1")) {
       return "AppArmor keeps ordinary users from user namespaces here: run as root, or allow it with"
           + " sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0";
     }
-    if (Host.setting("/proc/sys/kernel/unprivileged_userns_clone").equals("0")) {
+    if (setting.apply("/proc/sys/kernel/unprivileged_userns_clone").equals("0")) {
       return "ordinary users may not make user namespaces here: run as root, or allow it with sudo"
           + " sysctl kernel.unprivileged_userns_clone=1";
     }
-    if (Host.setting("/proc/sys/user/max_user_namespaces").equals("0")) {
+    if (setting.apply("/proc/sys/user/max_user_namespaces").equals("0")) {
       return "user namespaces are switched off here: run as root, or allow them with sudo sysctl"
           + " user.max_user_namespaces=10000";
     }
-    return "no user namespace can be made here; run as root: " + outcome.firstLine();
+    return "no user namespace can be made here; run as root: " + refusal;
   }
 
   /** This process's own command line, word by word. */
