@@ -45,6 +45,11 @@ public interface Platform extends AutoCloseable {
    */
   boolean requiresAccessPlatform();
 
+  /**
+   * Tells {@code observer} what happens from now on, instead of whom it told before. Any thread.
+   */
+  void observe(PlatformObserver observer);
+
   /** Forgets keys and bookkeeping; the memory stays its owner's to close. */
   @Override
   void close();

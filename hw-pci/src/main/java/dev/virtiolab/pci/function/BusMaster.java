@@ -23,6 +23,7 @@ public final class BusMaster implements BusMemory {
   private final PciFunction function;
   private final BusMemory platform;
   private final AtomicLongArray faults = new AtomicLongArray(KINDS);
+  private volatile DmaFaultObserver observer = DmaFaultObserver.NONE;
 
   BusMaster(PciFunction function, BusMemory platform) {
     this.function = function;
@@ -37,15 +38,15 @@ public final class BusMaster implements BusMemory {
   @Override
   public boolean resolve(long address, DmaAccess access, DmaWindow window) {
     if (!function.busMasterEnabled()) {
-      return refuse(window, DmaFault.BUS_MASTER_DISABLED);
+      return refuse(address, access, window);
     }
     if (!platform.resolve(address, access, window)) {
-      return count(window.fault());
+      return count(address, access, window.fault());
     }
     // Asked again: the window bears a generation taken since the first look, and an enable that was
     // cleared in between would never invalidate it. Cleared after this look, it does.
     if (!function.busMasterEnabled()) {
-      return refuse(window, DmaFault.BUS_MASTER_DISABLED);
+      return refuse(address, access, window);
     }
     return true;
   }
@@ -108,6 +109,11 @@ public final class BusMaster implements BusMemory {
     return DmaFault.NONE;
   }
 
+  /** Tells {@code listener} of each access that is refused from now on. Any thread. */
+  void observe(DmaFaultObserver listener) {
+    observer = listener;
+  }
+
   /** Accesses refused so far for reason {@code kind}, resolutions and copies alike. */
   public long faults(DmaFault kind) {
     return faults.get(kind.ordinal());
@@ -122,13 +128,14 @@ public final class BusMaster implements BusMemory {
     return sum;
   }
 
-  private boolean refuse(DmaWindow window, DmaFault why) {
-    window.faulted(why);
-    return count(why);
+  private boolean refuse(long address, DmaAccess access, DmaWindow window) {
+    window.faulted(DmaFault.BUS_MASTER_DISABLED);
+    return count(address, access, DmaFault.BUS_MASTER_DISABLED);
   }
 
-  private boolean count(DmaFault why) {
+  private boolean count(long address, DmaAccess access, DmaFault why) {
     faults.incrementAndGet(why.ordinal());
+    observer.faulted(address, access, why);
     return false;
   }
 }

@@ -283,6 +283,16 @@ public abstract class PciFunction {
     return made;
   }
 
+  /**
+   * Tells {@code listener} of each access of this function that is refused from now on, instead of
+   * whom it told before. Any thread.
+   */
+  public final void observeDmaFaults(DmaFaultObserver listener) {
+    for (BusMaster master : busMasters) {
+      master.observe(listener);
+    }
+  }
+
   // ---- what a device overrides
 
   /** After the registers went back to where they were; the lock is held. */

@@ -124,6 +124,7 @@ public final class VirtioNet implements VirtioDevice {
   private SplitQueue receive;
   private SplitQueue transmit;
   private volatile Runnable waker = () -> {};
+  private volatile NicObserver observer = NicObserver.NONE;
 
   private long features;
 
@@ -162,6 +163,13 @@ public final class VirtioNet implements VirtioDevice {
    */
   public QueueCounters queueCounters(int queue) {
     return queue(queue).counters();
+  }
+
+  /**
+   * Tells {@code listener} what happens from now on, instead of whom it told before. Any thread.
+   */
+  public void observe(NicObserver listener) {
+    observer = listener;
   }
 
   /** Plugs the cable in or pulls it; the driver is told at the next {@link #poll}. Any thread. */
@@ -278,7 +286,7 @@ public final class VirtioNet implements VirtioDevice {
     boolean heldBefore = txHeld;
     txHeld = false;
     for (int taken = 0; taken < budget; taken++) {
-      if (!next(transmit)) {
+      if (!next(transmit, TRANSMIT_QUEUE)) {
         break;
       }
       if (chain.readableParts() == 0) {
@@ -291,10 +299,10 @@ public final class VirtioNet implements VirtioDevice {
         if (txHeld && !(heldBefore && taken == 0)) {
           counters.held(); // once for each frame, however often it is tried
         }
-        transmit.rewind(chain);
+        leave(transmit, TRANSMIT_QUEUE);
         break;
       }
-      transmit.complete(chain, 0);
+      complete(transmit, TRANSMIT_QUEUE, 0);
       if (length > 0) {
         counters.sent(length);
         sent++;
@@ -310,8 +318,24 @@ public final class VirtioNet implements VirtioDevice {
     return sent;
   }
 
-  private boolean next(SplitQueue queue) {
-    return queue.next(chain) == Outcome.CHAIN;
+  // ---- a chain's way through a queue
+
+  private boolean next(SplitQueue queue, int number) {
+    if (queue.next(chain) != Outcome.CHAIN) {
+      return false;
+    }
+    observer.chainTaken(number, chain.head(), chain.readableBytes(), chain.writableBytes());
+    return true;
+  }
+
+  private void leave(SplitQueue queue, int number) {
+    queue.rewind(chain);
+    observer.chainLeft(number, chain.head());
+  }
+
+  private void complete(SplitQueue queue, int number, int writtenBytes) {
+    queue.complete(chain, writtenBytes);
+    observer.chainUsed(number, chain.head(), writtenBytes);
   }
 
   /**
@@ -375,7 +399,7 @@ public final class VirtioNet implements VirtioDevice {
         backend.release();
         continue;
       }
-      if (!next(receive)) {
+      if (!next(receive, RECEIVE_QUEUE)) {
         break;
       }
       if (chain.writableParts() == 0) {
@@ -385,22 +409,22 @@ public final class VirtioNet implements VirtioDevice {
       if (chain.writableBytes() - NetHeaderLayout.BYTES < length) {
         // Without VIRTIO_NET_F_MRG_RXBUF a frame is in one buffer or in none. The buffer stays: a
         // shorter frame may fit.
-        receive.rewind(chain);
+        leave(receive, RECEIVE_QUEUE);
         drop(Drop.RX_NO_ROOM);
         backend.release();
         continue;
       }
       DmaFault fault = store(length);
       if (fault == DmaFault.BUS_MASTER_DISABLED) {
-        receive.rewind(chain);
+        leave(receive, RECEIVE_QUEUE);
         break;
       }
       if (fault == DmaFault.NONE) {
-        receive.complete(chain, NetHeaderLayout.BYTES + length);
+        complete(receive, RECEIVE_QUEUE, NetHeaderLayout.BYTES + length);
         counters.received(length);
         received++;
       } else {
-        receive.complete(chain, 0);
+        complete(receive, RECEIVE_QUEUE, 0);
         drop(Drop.RX_DMA_FAULT);
       }
       backend.release();
@@ -435,6 +459,7 @@ public final class VirtioNet implements VirtioDevice {
 
   private int drop(Drop reason) {
     counters.dropped(reason);
+    observer.dropped(reason);
     if (dropsLogged.add(reason)) {
       LOG.log(System.Logger.Level.WARNING, "dropped: {0}; further ones are counted", reason.text());
     }
@@ -445,6 +470,7 @@ public final class VirtioNet implements VirtioDevice {
 
   private void interrupt(int queue) {
     counters.queueInterrupt();
+    observer.interrupted(queue);
     transport.queueInterrupt(queue);
   }
 
@@ -457,6 +483,7 @@ public final class VirtioNet implements VirtioDevice {
     if (up != linkUp) {
       linkUp = up;
       counters.configInterrupt();
+      observer.configInterrupted();
       transport.configChanged();
     }
   }
@@ -477,6 +504,7 @@ public final class VirtioNet implements VirtioDevice {
   private void breakDown(String why) {
     counters.brokeDown();
     counters.configInterrupt();
+    observer.brokeDown(why);
     if (!breakdownLogged) {
       breakdownLogged = true;
       LOG.log(System.Logger.Level.WARNING, "needs a reset: {0}; further ones are counted", why);
@@ -606,11 +634,13 @@ public final class VirtioNet implements VirtioDevice {
     txHeld = false;
     System.arraycopy(config.mac(), 0, mac, 0, mac.length);
     counters.wasReset();
+    observer.wasReset();
   }
 
   @Override
   public void kick(int queue) {
     counters.kicked(queue);
+    observer.kicked(queue);
     wake();
   }
 

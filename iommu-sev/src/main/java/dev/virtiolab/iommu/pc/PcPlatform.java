@@ -2,6 +2,7 @@ package dev.virtiolab.iommu.pc;
 
 import dev.virtiolab.iommu.PageAttributes;
 import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.PlatformObserver;
 import dev.virtiolab.iommu.ram.Ram;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.pci.memory.BusMemory;
@@ -63,6 +64,10 @@ public final class PcPlatform implements Platform {
   public boolean requiresAccessPlatform() {
     return false;
   }
+
+  /** There is nothing to tell: every access goes through. */
+  @Override
+  public void observe(PlatformObserver observer) {}
 
   /** Holds nothing. */
   @Override

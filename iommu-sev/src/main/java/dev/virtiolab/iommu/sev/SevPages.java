@@ -1,6 +1,7 @@
 package dev.virtiolab.iommu.sev;
 
 import dev.virtiolab.iommu.PageAttributes;
+import dev.virtiolab.iommu.PlatformObserver;
 import dev.virtiolab.iommu.ram.Ram;
 import dev.virtiolab.iommu.ram.RamBank;
 import dev.virtiolab.pci.memory.MappingGeneration;
@@ -35,6 +36,7 @@ final class SevPages implements PageAttributes {
   private final PageCipher cipher;
   private final MappingGeneration generation;
   private final byte[] states;
+  private volatile PlatformObserver observer = PlatformObserver.NONE;
 
   // Under the monitor.
   private long flipsToShared;
@@ -56,6 +58,10 @@ final class SevPages implements PageAttributes {
     this.generation = generation;
     states = new byte[ram.pages()];
     Arrays.fill(states, SEALED);
+  }
+
+  void observe(PlatformObserver listener) {
+    observer = listener;
   }
 
   private byte stateAcquire(int page) {
@@ -153,13 +159,18 @@ final class SevPages implements PageAttributes {
   public synchronized void setShared(long address, long pages) {
     int first = check(address, pages);
     long flipped = 0;
+    int run = 0;
     for (int page = first; page < first + pages; page++) {
       if (stateAcquire(page) != SHARED) {
         seal(page);
         stateRelease(page, SHARED);
-        flipped++;
+        run++;
+      } else {
+        flipped += tell(page, run, true);
+        run = 0;
       }
     }
+    flipped += tell(first + (int) pages, run, true);
     flipsToShared += flipped;
     pagesShared += flipped;
     pagesSharedPeak = Math.max(pagesSharedPeak, pagesShared);
@@ -170,16 +181,30 @@ final class SevPages implements PageAttributes {
   public synchronized void setPrivate(long address, long pages) {
     int first = check(address, pages);
     long flipped = 0;
+    int run = 0;
     for (int page = first; page < first + pages; page++) {
       if (stateAcquire(page) == SHARED) {
         // No window is valid on the page once the generation has moved.
         stateRelease(page, SEALED);
-        flipped++;
+        run++;
+      } else {
+        flipped += tell(page, run, false);
+        run = 0;
       }
     }
+    flipped += tell(first + (int) pages, run, false);
     flipsToPrivate += flipped;
     pagesShared -= flipped;
     attributesChanged(flipped);
+  }
+
+  /** Tells of the {@code run} pages that end before {@code limit}; returns their number. */
+  private int tell(int limit, int run, boolean shared) {
+    if (run > 0) {
+      int page = limit - run;
+      observer.flipped(ram.bankOfPage(page).address(page), run, shared);
+    }
+    return run;
   }
 
   /** The guest flushes around every change it asks for, whether or not a bit was different. */

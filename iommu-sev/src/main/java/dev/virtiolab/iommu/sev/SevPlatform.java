@@ -2,6 +2,7 @@ package dev.virtiolab.iommu.sev;
 
 import dev.virtiolab.iommu.PageAttributes;
 import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.PlatformObserver;
 import dev.virtiolab.iommu.ram.Ram;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.pci.memory.BusMemory;
@@ -90,6 +91,12 @@ public final class SevPlatform implements Platform {
   @Override
   public boolean requiresAccessPlatform() {
     return true;
+  }
+
+  /** Tells of C-bits that flip. */
+  @Override
+  public void observe(PlatformObserver observer) {
+    pages.observe(observer);
   }
 
   /** The guest's keys, for an observer who wants to show what they hide. */
