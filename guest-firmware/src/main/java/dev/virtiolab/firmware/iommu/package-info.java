@@ -8,6 +8,8 @@
  * {@link dev.virtiolab.firmware.iommu.TeardownPolicy} when, after ExitBootServices, it takes
  * everything back.
  *
+ * <p>A {@link dev.virtiolab.firmware.iommu.DmaObserver} is told what drivers map and unmap.
+ *
  * <p>All of it runs on the firmware's one thread. Only {@link
  * dev.virtiolab.firmware.iommu.DmaCounters} may be read from another.
  */

@@ -2,6 +2,7 @@ package dev.virtiolab.firmware.pci;
 
 import static dev.virtiolab.firmware.pci.PciConfigLayout.*;
 
+import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
@@ -51,6 +52,7 @@ public final class PciBusDxe {
 
   private final BootServices bootServices;
   private final RootBridge rootBridge;
+  private final DmaObserver dmaObserver;
   private final PciResources resources;
   private final List<PciFunction> functions = new ArrayList<>();
   private final List<SkippedFunction> skipped = new ArrayList<>();
@@ -59,8 +61,16 @@ public final class PciBusDxe {
   private int functionsSeen;
 
   public PciBusDxe(BootServices bootServices, RootBridge rootBridge) {
+    this(bootServices, rootBridge, DmaObserver.NONE);
+  }
+
+  /**
+   * @param dmaObserver who is told of every Map, Unmap, AllocateBuffer and FreeBuffer
+   */
+  public PciBusDxe(BootServices bootServices, RootBridge rootBridge, DmaObserver dmaObserver) {
     this.bootServices = bootServices;
     this.rootBridge = rootBridge;
+    this.dmaObserver = dmaObserver;
     this.resources = rootBridge.resources();
   }
 
@@ -468,7 +478,7 @@ public final class PciBusDxe {
     for (PciFunction function : functions) {
       PciIoInstance parent = function.parent == null ? null : function.parent.pciIo;
       Ref<Handle> handle = new Ref<>();
-      function.pciIo = new PciIoInstance(rootBridge, function, parent);
+      function.pciIo = new PciIoInstance(rootBridge, function, parent, dmaObserver);
       EfiStatus status =
           bootServices.installProtocolInterface(handle, PciIo.PROTOCOL, function.pciIo);
       if (status.isError()) {

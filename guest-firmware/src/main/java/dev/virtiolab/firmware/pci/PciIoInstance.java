@@ -2,6 +2,7 @@ package dev.virtiolab.firmware.pci;
 
 import static dev.virtiolab.firmware.pci.PciConfigLayout.*;
 
+import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.DmaMapping;
 import dev.virtiolab.firmware.uefi.DmaOperation;
@@ -37,6 +38,8 @@ final class PciIoInstance implements PciIo {
   private final RootBridge rootBridge;
   private final PciFunction function;
   private final PciIoInstance upstream;
+  private final DmaObserver dmaObserver;
+  private final int requesterId;
   private final long supports;
   private long attributes;
   private Handle handle;
@@ -44,10 +47,16 @@ final class PciIoInstance implements PciIo {
   /**
    * @param upstream the bridge above, or null on bus 0
    */
-  PciIoInstance(RootBridge rootBridge, PciFunction function, PciIoInstance upstream) {
+  PciIoInstance(
+      RootBridge rootBridge,
+      PciFunction function,
+      PciIoInstance upstream,
+      DmaObserver dmaObserver) {
     this.rootBridge = rootBridge;
     this.function = function;
     this.upstream = upstream;
+    this.dmaObserver = dmaObserver;
+    requesterId = function.bus << 8 | function.device << 3 | function.function;
     int command = command();
     writeCommand(command | COMMAND_DECODERS);
     int sticks = command();
@@ -180,6 +189,29 @@ final class PciIoInstance implements PciIo {
     if (hostAddress == 0 || numberOfBytes == null || deviceAddress == null || mapping == null) {
       return EfiStatus.INVALID_PARAMETER;
     }
+    long asked = numberOfBytes.value;
+    EfiStatus status = mapAndAllow(operation, hostAddress, numberOfBytes, deviceAddress, mapping);
+    if (status.isError()) {
+      dmaObserver.mapFailed(requesterId, operation, hostAddress, asked, status);
+    } else {
+      dmaObserver.mapped(
+          requesterId,
+          operation,
+          hostAddress,
+          asked,
+          numberOfBytes.value,
+          deviceAddress.value,
+          mapping.value);
+    }
+    return status;
+  }
+
+  private EfiStatus mapAndAllow(
+      DmaOperation operation,
+      long hostAddress,
+      LongRef numberOfBytes,
+      LongRef deviceAddress,
+      Ref<DmaMapping> mapping) {
     boolean dual = (attributes & ATTRIBUTE_DUAL_ADDRESS_CYCLE) != 0;
     EfiStatus status =
         rootBridge.map(
@@ -216,7 +248,9 @@ final class PciIoInstance implements PciIo {
       // First the device loses its access; what comes of it is Unmap's to say.
       ioMmu.setAttribute(handle, mapping, 0);
     }
-    return rootBridge.unmap(mapping);
+    EfiStatus status = rootBridge.unmap(mapping);
+    dmaObserver.unmapped(requesterId, mapping, status);
+    return status;
   }
 
   @Override
@@ -226,12 +260,19 @@ final class PciIoInstance implements PciIo {
       return EfiStatus.UNSUPPORTED;
     }
     long dual = attributes & ATTRIBUTE_DUAL_ADDRESS_CYCLE;
-    return rootBridge.allocateBuffer(type, memoryType, pages, hostAddress, wanted | dual);
+    EfiStatus status =
+        rootBridge.allocateBuffer(type, memoryType, pages, hostAddress, wanted | dual);
+    if (!status.isError()) {
+      dmaObserver.bufferAllocated(requesterId, pages, hostAddress.value);
+    }
+    return status;
   }
 
   @Override
   public EfiStatus freeBuffer(long pages, long hostAddress) {
-    return rootBridge.freeBuffer(pages, hostAddress);
+    EfiStatus status = rootBridge.freeBuffer(pages, hostAddress);
+    dmaObserver.bufferFreed(requesterId, pages, hostAddress, status);
+    return status;
   }
 
   @Override

@@ -13,7 +13,6 @@ import dev.virtiolab.firmware.uefi.PciIo.Width;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.pci.cpu.CpuBus;
 import dev.virtiolab.pci.cpu.CpuMemory;
-import java.util.ArrayDeque;
 
 /**
  * The root bridge: EFI_PCI_ROOT_BRIDGE_IO_PROTOCOL (UEFI Specification 2.10, 14.2), as far as PciIo
@@ -42,15 +41,12 @@ public final class RootBridge {
           | IoMmu.ATTRIBUTE_MEMORY_CACHED
           | IoMmu.ATTRIBUTE_DUAL_ADDRESS_CYCLE;
 
-  /** Stands for every mapping that needed nothing: NO_MAPPING in edk2. */
-  private static final DmaMapping NO_MAPPING = new DmaMapping() {};
-
   private final BootServices bootServices;
   private final CpuBus bus;
   private final CpuMemory memory;
   private final PciResources resources;
   private final DmaCounters counters;
-  private final ArrayDeque<BounceMapping> idleMappings = new ArrayDeque<>();
+  private final RootBridgeMapping.Pool mappings = new RootBridgeMapping.Pool();
   private final LongRef pagesRef = new LongRef();
   private IoMmu ioMmu;
 
@@ -265,8 +261,10 @@ public final class RootBridge {
     boolean reachesAll = resources.dmaAbove4G() && operation.isDualAddress();
     EfiStatus status;
     if (reachesAll || endsBelow4Gib(hostAddress, numberOfBytes.value)) {
+      RootBridgeMapping inPlace = mappings.acquire();
+      inPlace.bounceAddress = 0;
       deviceAddress.value = hostAddress;
-      mapping.value = NO_MAPPING;
+      mapping.value = inPlace;
       status = EfiStatus.SUCCESS;
     } else {
       status = mapBelow4Gib(operation, hostAddress, numberOfBytes, deviceAddress, mapping);
@@ -313,18 +311,17 @@ public final class RootBridge {
       numberOfBytes.value = 0;
       return status;
     }
-    BounceMapping bounce = idleMappings.isEmpty() ? new BounceMapping(this) : idleMappings.pop();
-    bounce.open = true;
+    RootBridgeMapping bounce = mappings.acquire();
+    bounce.bounceAddress = pagesRef.value;
     bounce.writesMemory = kind == DmaOperation.BUS_MASTER_WRITE;
     bounce.hostAddress = hostAddress;
-    bounce.mappedHostAddress = pagesRef.value;
     bounce.numberOfBytes = bytes;
     bounce.numberOfPages = pages;
     if (!bounce.writesMemory) {
-      memory.copy(hostAddress, bounce.mappedHostAddress, bytes);
+      memory.copy(hostAddress, bounce.bounceAddress, bytes);
       counters.bouncedToDevice(bytes);
     }
-    deviceAddress.value = bounce.mappedHostAddress;
+    deviceAddress.value = bounce.bounceAddress;
     mapping.value = bounce;
     return EfiStatus.SUCCESS;
   }
@@ -334,23 +331,25 @@ public final class RootBridge {
     if (ioMmu != null) {
       return ioMmu.unmap(mapping);
     }
-    if (mapping == NO_MAPPING) {
-      counters.unmapped();
-      return EfiStatus.SUCCESS;
-    }
-    if (!(mapping instanceof BounceMapping bounce) || bounce.owner != this || !bounce.open) {
+    RootBridgeMapping ours = mappings.find(mapping);
+    if (ours == null) {
       counters.unmapInvalid();
       return EfiStatus.INVALID_PARAMETER;
     }
-    bounce.open = false;
-    if (bounce.writesMemory) {
-      memory.copy(bounce.mappedHostAddress, bounce.hostAddress, bounce.numberOfBytes);
-      counters.bouncedFromDevice(bounce.numberOfBytes);
+    if (ours.bounceAddress != 0) {
+      endBounce(ours);
     }
-    bootServices.freePages(bounce.mappedHostAddress, bounce.numberOfPages);
-    idleMappings.push(bounce);
+    mappings.release(ours);
     counters.unmapped();
     return EfiStatus.SUCCESS;
+  }
+
+  private void endBounce(RootBridgeMapping bounce) {
+    if (bounce.writesMemory) {
+      memory.copy(bounce.bounceAddress, bounce.hostAddress, bounce.numberOfBytes);
+      counters.bouncedFromDevice(bounce.numberOfBytes);
+    }
+    bootServices.freePages(bounce.bounceAddress, bounce.numberOfPages);
   }
 
   /** AllocateBuffer of the protocol. */

@@ -9,6 +9,7 @@ import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOff.Range;
 import dev.virtiolab.firmware.iommu.DmaCounters;
+import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
 import dev.virtiolab.firmware.uefi.LongRef;
@@ -38,8 +39,12 @@ final class PciBench {
   }
 
   PciBench(PciResources resources) {
+    this(resources, DmaObserver.NONE);
+  }
+
+  PciBench(PciResources resources, DmaObserver dmaObserver) {
     rootBridge = new RootBridge(core, pci, memory, resources, counters);
-    busDriver = new PciBusDxe(core, rootBridge);
+    busDriver = new PciBusDxe(core, rootBridge, dmaObserver);
   }
 
   static PciResources resources(long ecam, boolean above4G, boolean dmaAbove4G) {
