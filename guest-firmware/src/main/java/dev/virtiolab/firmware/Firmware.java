@@ -1,31 +1,22 @@
 package dev.virtiolab.firmware;
 
-import dev.virtiolab.firmware.core.DxeCore;
-import dev.virtiolab.firmware.handoff.HandOff;
-import dev.virtiolab.firmware.handoff.HandOffLayout;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.iommu.DmaCounters;
-import dev.virtiolab.firmware.iommu.IoMmuDxe;
-import dev.virtiolab.firmware.iommu.RequeueCallback;
+import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.net.SnpCounters;
 import dev.virtiolab.firmware.net.VirtioNetDxe;
-import dev.virtiolab.firmware.pci.PciBusDxe;
-import dev.virtiolab.firmware.pci.PciResources;
-import dev.virtiolab.firmware.pci.RootBridge;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.NetworkStack;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Event;
 import dev.virtiolab.firmware.uefi.EventType;
-import dev.virtiolab.firmware.uefi.Handle;
 import dev.virtiolab.firmware.uefi.IntRef;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.TimerDelay;
-import dev.virtiolab.firmware.virtio.Virtio10Dxe;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -41,8 +32,8 @@ public final class Firmware {
   private static final long HELD_UP_MICROS = 20;
 
   private final Board board;
-  private final DmaCounters dmaCounters = new DmaCounters();
-  private final DxeCore bootServices;
+  private final DriverHost host;
+  private final BootServices bootServices;
   private final SimpleNetwork network;
   private final SnpCounters networkCounters;
   private final NetworkStack stack;
@@ -61,11 +52,19 @@ public final class Firmware {
    *     not to be trusted
    */
   public Firmware(Board board, Ipv4Address address, BounceSlots slots) {
+    this(board, address, slots, DmaObserver.NONE);
+  }
+
+  /**
+   * Boots, with somebody watching what drivers map.
+   *
+   * @param dmaObserver told from the first Map of the boot on
+   */
+  public Firmware(Board board, Ipv4Address address, BounceSlots slots, DmaObserver dmaObserver) {
     this.board = board;
-    HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
-    bootServices = new DxeCore(board.memory(), board.clock(), handOff);
-    startIoMmu(slots);
-    network = connectNetworkCard(startPciBus(handOff));
+    host = new DriverHost(board, slots, dmaObserver);
+    bootServices = host.bootServices();
+    network = connectNetworkCard();
     Ref<SnpCounters> counters = new Ref<>();
     require(
         "LocateProtocol(SnpCounters)", bootServices.locateProtocol(SnpCounters.PROTOCOL, counters));
@@ -77,45 +76,15 @@ public final class Firmware {
 
   // ---- boot
 
-  private void startIoMmu(BounceSlots slots) {
-    if (board.pageAttributes().isPresent()) {
-      IoMmuDxe ioMmu =
-          new IoMmuDxe(
-              bootServices,
-              board.memory(),
-              board.pageAttributes().get(),
-              slots,
-              new RequeueCallback(),
-              dmaCounters);
-      require("IoMmuDxe", ioMmu.start());
-    }
-  }
-
-  private PciBusDxe startPciBus(HandOff handOff) {
-    RootBridge rootBridge =
-        new RootBridge(
-            bootServices, board.bus(), board.memory(), PciResources.of(handOff), dmaCounters);
-    PciBusDxe pciBus = new PciBusDxe(bootServices, rootBridge);
-    require("PciBusDxe", pciBus.start());
-    return pciBus;
-  }
-
-  private SimpleNetwork connectNetworkCard(PciBusDxe pciBus) {
-    Virtio10Dxe virtio10 = new Virtio10Dxe(bootServices);
-    require("Virtio10Dxe", virtio10.install());
-    boolean memoryIsEncrypted = board.pageAttributes().isPresent();
-    VirtioNetDxe virtioNet = new VirtioNetDxe(bootServices, board.memory(), memoryIsEncrypted);
+  private SimpleNetwork connectNetworkCard() {
+    VirtioNetDxe virtioNet =
+        new VirtioNetDxe(bootServices, board.memory(), host.requiresAccessPlatform());
     require("VirtioNetDxe", virtioNet.install());
-    for (Handle controller : pciBus.handles()) {
-      // NOT_FOUND is no error: nobody drives the host bridge.
-      bootServices.connectController(controller, true);
-    }
+    host.connect();
     Ref<SimpleNetwork> snp = new Ref<>();
     EfiStatus status = bootServices.locateProtocol(SimpleNetwork.PROTOCOL, snp);
     if (status.isError()) {
-      List<String> reasons = new ArrayList<>();
-      pciBus.skipped().forEach(skipped -> reasons.add(skipped.toString()));
-      virtio10.lastStart().ifPresent(start -> reasons.add("Virtio10Dxe.Start: " + start));
+      List<String> reasons = new ArrayList<>(host.complaints());
       virtioNet.lastStart().ifPresent(start -> reasons.add("VirtioNetDxe.Start: " + start));
       if (reasons.isEmpty()) {
         reasons.add("no virtio network card on the PCI bus");
@@ -191,7 +160,7 @@ public final class Firmware {
   // ---- what was counted; from any thread
 
   public DmaCounters dmaCounters() {
-    return dmaCounters;
+    return host.dmaCounters();
   }
 
   public SnpCounters networkCounters() {

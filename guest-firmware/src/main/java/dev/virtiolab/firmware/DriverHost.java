@@ -1,0 +1,119 @@
+package dev.virtiolab.firmware;
+
+import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.handoff.HandOff;
+import dev.virtiolab.firmware.handoff.HandOffLayout;
+import dev.virtiolab.firmware.iommu.BounceSlots;
+import dev.virtiolab.firmware.iommu.DmaCounters;
+import dev.virtiolab.firmware.iommu.DmaObserver;
+import dev.virtiolab.firmware.iommu.IoMmuDxe;
+import dev.virtiolab.firmware.iommu.RequeueCallback;
+import dev.virtiolab.firmware.pci.PciBusDxe;
+import dev.virtiolab.firmware.pci.PciResources;
+import dev.virtiolab.firmware.pci.RootBridge;
+import dev.virtiolab.firmware.uefi.BootServices;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.Handle;
+import dev.virtiolab.firmware.virtio.Virtio10Dxe;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The firmware as far as a device driver needs it: the UEFI core, the platform's IOMMU driver, the
+ * PCI bus, and the virtio transport. It boots when it is made; the drivers that are installed then
+ * start on their devices at {@link #connect}.
+ *
+ * <p>All calls come from the one thread that is the guest's CPU; only the counters may be read from
+ * elsewhere.
+ */
+public final class DriverHost {
+  private final Board board;
+  private final DmaCounters dmaCounters = new DmaCounters();
+  private final DxeCore bootServices;
+  private final PciBusDxe pciBus;
+  private final Virtio10Dxe virtio10;
+
+  /**
+   * Boots as far as that.
+   *
+   * @param slots the IOMMU driver's reserved slots; without meaning where memory is not encrypted
+   * @param dmaObserver who is told what drivers map; {@link DmaObserver#NONE} for nobody
+   * @throws dev.virtiolab.firmware.handoff.HandOffException if what the host put into memory is no
+   *     hand-off
+   * @throws BootException if a step fails
+   */
+  public DriverHost(Board board, BounceSlots slots, DmaObserver dmaObserver) {
+    this.board = board;
+    HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
+    bootServices = new DxeCore(board.memory(), board.clock(), handOff);
+    startIoMmu(slots);
+    pciBus = startPciBus(handOff, dmaObserver);
+    virtio10 = new Virtio10Dxe(bootServices);
+    require("Virtio10Dxe", virtio10.install());
+  }
+
+  private void startIoMmu(BounceSlots slots) {
+    if (board.pageAttributes().isPresent()) {
+      IoMmuDxe ioMmu =
+          new IoMmuDxe(
+              bootServices,
+              board.memory(),
+              board.pageAttributes().get(),
+              slots,
+              new RequeueCallback(),
+              dmaCounters);
+      require("IoMmuDxe", ioMmu.start());
+    }
+  }
+
+  private PciBusDxe startPciBus(HandOff handOff, DmaObserver dmaObserver) {
+    RootBridge rootBridge =
+        new RootBridge(
+            bootServices, board.bus(), board.memory(), PciResources.of(handOff), dmaCounters);
+    PciBusDxe bus = new PciBusDxe(bootServices, rootBridge, dmaObserver);
+    require("PciBusDxe", bus.start());
+    return bus;
+  }
+
+  private static void require(String step, EfiStatus status) {
+    if (status.isError()) {
+      throw new BootException(step, status);
+    }
+  }
+
+  /** Starts every driver that is installed on what it drives. */
+  public void connect() {
+    for (Handle controller : pciBus.handles()) {
+      // NOT_FOUND is no error: nobody drives the host bridge.
+      bootServices.connectController(controller, true);
+    }
+  }
+
+  /** What went wrong on the way from the bus to a virtio device, a line each. */
+  List<String> complaints() {
+    List<String> complaints = new ArrayList<>();
+    pciBus.skipped().forEach(skipped -> complaints.add(skipped.toString()));
+    virtio10.lastStart().ifPresent(start -> complaints.add("Virtio10Dxe.Start: " + start));
+    return complaints;
+  }
+
+  public Board board() {
+    return board;
+  }
+
+  public BootServices bootServices() {
+    return bootServices;
+  }
+
+  /**
+   * Whether a driver has to refuse a device without VIRTIO_F_ACCESS_PLATFORM: one that does not
+   * take its addresses as the platform makes them.
+   */
+  public boolean requiresAccessPlatform() {
+    return board.pageAttributes().isPresent();
+  }
+
+  public DmaCounters dmaCounters() {
+    return dmaCounters;
+  }
+}
