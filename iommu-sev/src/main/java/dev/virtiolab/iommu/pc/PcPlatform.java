@@ -3,6 +3,8 @@ package dev.virtiolab.iommu.pc;
 import dev.virtiolab.iommu.PageAttributes;
 import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.PlatformObserver;
+import dev.virtiolab.iommu.ram.FlatCpuMemory;
+import dev.virtiolab.iommu.ram.FlatDram;
 import dev.virtiolab.iommu.ram.Ram;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.pci.memory.BusMemory;

@@ -1,15 +1,14 @@
-package dev.virtiolab.iommu.pc;
+package dev.virtiolab.iommu.ram;
 
-import dev.virtiolab.iommu.ram.Ram;
-import dev.virtiolab.iommu.ram.RamBank;
 import dev.virtiolab.pci.memory.RawDram;
 import java.lang.foreign.MemorySegment;
 
 /** DRAM that lies where the guest believes it to, in plaintext. */
-final class FlatDram implements RawDram {
+public final class FlatDram implements RawDram {
   private final Ram ram;
 
-  FlatDram(Ram ram) {
+  /** DRAM behind {@code ram}. */
+  public FlatDram(Ram ram) {
     this.ram = ram;
   }
 

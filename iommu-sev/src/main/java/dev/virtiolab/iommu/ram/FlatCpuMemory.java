@@ -1,17 +1,15 @@
-package dev.virtiolab.iommu.pc;
+package dev.virtiolab.iommu.ram;
 
-import dev.virtiolab.iommu.ram.LittleEndian;
-import dev.virtiolab.iommu.ram.Ram;
-import dev.virtiolab.iommu.ram.RamBank;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** RAM with nothing between the CPU and it. */
-final class FlatCpuMemory implements CpuMemory {
+public final class FlatCpuMemory implements CpuMemory {
   private final Ram ram;
 
-  FlatCpuMemory(Ram ram) {
+  /** What a CPU sees of {@code ram}. */
+  public FlatCpuMemory(Ram ram) {
     this.ram = ram;
   }
 
