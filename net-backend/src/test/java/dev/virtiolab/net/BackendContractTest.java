@@ -33,6 +33,7 @@ class BackendContractTest {
     LOOPBACK_PAIR,
     LOOPBACK_SINGLE,
     SINK,
+    SOURCE,
     TAP,
     CAPTURE,
     SCRIPTED
@@ -50,6 +51,9 @@ class BackendContractTest {
       }
       case SINK -> {
         return new Subject(new SinkBackend(8, MAX), null);
+      }
+      case SOURCE -> {
+        return new Subject(new SourceBackend(new byte[6], new byte[6], 64), null);
       }
       case TAP -> {
         Requirements.assumeTap();
@@ -121,7 +125,7 @@ class BackendContractTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "SOURCE") // which is never quiet
   void peekFindsNothingOnAQuietWire(Kind kind) {
     try (Subject subject = make(kind)) {
       assertEquals(0, subject.backend.peek());
@@ -133,7 +137,7 @@ class BackendContractTest {
   @ParameterizedTest
   @EnumSource(
       mode = EnumSource.Mode.EXCLUDE,
-      names = {"SINK", "TAP"})
+      names = {"SINK", "SOURCE", "TAP"})
   void peekFindsTheSameFrameUntilItIsReleased(Kind kind) {
     try (Subject subject = make(kind)) {
       NetBackend backend = subject.backend;
