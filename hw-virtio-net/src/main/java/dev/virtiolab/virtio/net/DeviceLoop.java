@@ -73,6 +73,11 @@ public final class DeviceLoop implements AutoCloseable {
     return sleeping;
   }
 
+  /** The thread's, for whoever measures it. */
+  public long threadId() {
+    return thread.threadId();
+  }
+
   /** Whether the thread drives the device: false once it was closed, or died of a bug. */
   public boolean running() {
     return thread.isAlive();

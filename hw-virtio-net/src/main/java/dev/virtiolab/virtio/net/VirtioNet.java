@@ -203,7 +203,7 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   /** As {@link #poll}, by somebody who will look again soon and needs no kick. */
-  int pollWithoutKicks(int budget) {
+  public int pollWithoutKicks(int budget) {
     transport.lock().lock();
     try {
       if (transport.live()) {
