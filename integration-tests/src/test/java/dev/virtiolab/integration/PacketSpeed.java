@@ -1,0 +1,75 @@
+package dev.virtiolab.integration;
+
+import dev.virtiolab.firmware.iommu.BounceSlots;
+import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.bench.PacketRun;
+import dev.virtiolab.lab.bench.PacketRun.Direction;
+import dev.virtiolab.lab.bench.PacketRun.Result;
+import java.util.Arrays;
+
+/**
+ * Nanoseconds per frame through a whole machine, while one works on it. Run by hand, with groups of
+ * arguments {@code PLATFORM DIRECTION THREADS BYTES}, such as {@code pc tx 1 64}; nothing is
+ * asserted, since machines differ.
+ */
+final class PacketSpeed {
+  private static final long RUN_NANOS = Long.getLong("millis", 500) * 1_000_000;
+  private static final int WARM_UPS = Integer.getInteger("warmups", 4);
+  private static final int RUNS = Integer.getInteger("runs", 5);
+
+  private PacketSpeed() {}
+
+  public static void main(String[] arguments) {
+    for (int i = 0; i + 4 <= arguments.length; i += 4) {
+      measure(
+          PlatformKind.parse(arguments[i]),
+          Direction.valueOf(arguments[i + 1].toUpperCase()),
+          Integer.parseInt(arguments[i + 2]),
+          Integer.parseInt(arguments[i + 3]));
+    }
+  }
+
+  private static void measure(
+      PlatformKind platform, Direction direction, int threads, int frameBytes) {
+    double[] nanos = new double[RUNS];
+    double allocated = 0;
+    try (PacketRun run = new PacketRun(config(platform), direction, threads, frameBytes)) {
+      for (int i = 0; i < WARM_UPS; i++) {
+        run.run(RUN_NANOS);
+      }
+      for (int i = 0; i < RUNS; i++) {
+        Result result = run.run(RUN_NANOS);
+        nanos[i] = (double) result.nanos() / result.frames();
+        allocated = Math.max(allocated, result.bytesAllocatedPerFrame());
+      }
+    }
+    Arrays.sort(nanos);
+    double median = nanos[RUNS / 2];
+    System.out.printf(
+        "%-12s %-4s threads=%d bytes=%4d  %6.1f ns (%.1f-%.1f)  %6.2f M/s  allocated=%.4f%n",
+        platform,
+        direction,
+        threads,
+        frameBytes,
+        median,
+        nanos[0],
+        nanos[RUNS - 1],
+        1e3 / median,
+        allocated);
+  }
+
+  private static MachineConfig config(PlatformKind platform) {
+    MachineConfig plain = MachineConfig.of(platform);
+    return new MachineConfig(
+        plain.platform(), plain.slot(), plain.mac(), plain.mtu(), slots(), plain.seed());
+  }
+
+  private static BounceSlots slots() {
+    return switch (System.getProperty("slots", "ovmf")) {
+      case "ovmf" -> BounceSlots.OVMF;
+      case "none" -> BounceSlots.NONE;
+      default -> throw new IllegalArgumentException("slots: ovmf or none");
+    };
+  }
+}

@@ -1,0 +1,265 @@
+package dev.virtiolab.lab.bench;
+
+import com.sun.management.ThreadMXBean;
+import dev.virtiolab.firmware.Firmware;
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.uefi.AllocateType;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.MacAddress;
+import dev.virtiolab.firmware.uefi.MemoryType;
+import dev.virtiolab.firmware.uefi.SimpleNetwork;
+import dev.virtiolab.lab.HostClock;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.Mainboard;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.SinkBackend;
+import dev.virtiolab.net.SourceBackend;
+import dev.virtiolab.pci.cpu.CpuMemory;
+import dev.virtiolab.virtio.net.DeviceLoop;
+import dev.virtiolab.virtio.net.VirtioNet;
+import java.lang.management.ManagementFactory;
+
+/**
+ * One machine and a client of its Simple Network Protocol that does nothing but Transmit, GetStatus
+ * and Receive, as fast as they go. On the other side of the device is a wire that copies each frame
+ * out ({@link SinkBackend}), or always has another ({@link SourceBackend}).
+ *
+ * <p>The thread that makes a run is the guest's CPU and makes all calls. With one thread it steps
+ * the device as well, after each {@link #BATCH} frames; with two the device has its {@link
+ * DeviceLoop}.
+ */
+public final class PacketRun implements AutoCloseable {
+  /** Frames that the client hands out between two looks at what has become of them. */
+  public static final int BATCH = 64;
+
+  /** The shortest frame that can be measured, in bytes. */
+  public static final int MIN_FRAME = SourceBackend.MIN_FRAME;
+
+  /** The longest, in bytes: what the Simple Network Protocol takes. */
+  public static final int MAX_FRAME = 1514;
+
+  /** Which way frames go, from the guest's point of view. */
+  public enum Direction {
+    TX,
+    RX,
+    BOTH
+  }
+
+  /**
+   * What was measured.
+   *
+   * @param sent frames that crossed the device towards the wire and whose buffers came back
+   * @param received frames that came from the wire and were copied to the client
+   * @param nanos how long it took
+   * @param driverBytes what the driver's thread allocated on the Java heap; with one thread the
+   *     device's share is in it
+   * @param deviceBytes what the device's own thread allocated; 0 with one thread
+   */
+  public record Result(long sent, long received, long nanos, long driverBytes, long deviceBytes) {
+    /** Both ways together. */
+    public long frames() {
+      return sent + received;
+    }
+
+    public double framesPerSecond() {
+      return frames() * 1e9 / nanos;
+    }
+
+    public double bytesAllocatedPerFrame() {
+      return (double) (driverBytes + deviceBytes) / frames();
+    }
+  }
+
+  private static final Ipv4Address GUEST = Ipv4Address.parse("192.0.2.2");
+  private static final byte[] PEER_MAC = {0x02, 0, 0, 0, 0, 0x01};
+
+  private static final int BUFFER_STRIDE = 2048;
+  private static final long PAGE_BYTES = 4096;
+
+  /** Batches between two looks at the clock. */
+  private static final int BATCHES = 64;
+
+  private final Direction direction;
+  private final int frameBytes;
+  private final NetBackend wire;
+  private final Mainboard board;
+  private final VirtioNet nic;
+  private final DeviceLoop deviceLoop;
+  private final SimpleNetwork snp;
+  private final CpuMemory memory;
+  private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  /** Transmit buffers that are ours, a stack. */
+  private final long[] ours = new long[BATCH];
+
+  private int ourCount;
+  private final long receiveBuffer;
+  private final LongRef returned = new LongRef();
+  private final LongRef receivedBytes = new LongRef();
+  private long sent;
+  private long received;
+
+  /**
+   * Boots a machine.
+   *
+   * @param threads 1, or 2 with the device on its own
+   * @param frameBytes from {@link #MIN_FRAME} to {@link #MAX_FRAME}
+   */
+  public PacketRun(MachineConfig config, Direction direction, int threads, int frameBytes) {
+    if (threads < 1 || threads > 2) {
+      throw new IllegalArgumentException("threads=" + threads + ", 1 or 2");
+    }
+    if (frameBytes < MIN_FRAME || frameBytes > MAX_FRAME) {
+      throw new IllegalArgumentException(
+          "frameBytes=" + frameBytes + ", from " + MIN_FRAME + " to " + MAX_FRAME);
+    }
+    this.direction = direction;
+    this.frameBytes = frameBytes;
+    byte[] mac = octets(config.mac());
+    wire =
+        direction == Direction.TX
+            ? new SinkBackend()
+            : new SourceBackend(mac, PEER_MAC, frameBytes);
+    board = new Mainboard(config, wire);
+    nic = board.nic();
+    deviceLoop = threads == 2 ? DeviceLoop.start(nic, "virtio-net") : null;
+    Firmware firmware = new Firmware(board.toBoard(new HostClock()), GUEST, config.bounceSlots());
+    snp = firmware.network();
+    memory = board.platform().cpuMemory();
+    LongRef pages = new LongRef();
+    check(
+        firmware
+            .bootServices()
+            .allocatePages(
+                AllocateType.ANY_PAGES,
+                MemoryType.BOOT_SERVICES_DATA,
+                (BATCH + 1) * BUFFER_STRIDE / PAGE_BYTES + 1,
+                pages));
+    for (int i = 0; i < BATCH; i++) {
+      long buffer = pages.value + (long) i * BUFFER_STRIDE;
+      fill(buffer, mac, i);
+      ours[ourCount++] = buffer;
+    }
+    receiveBuffer = pages.value + (long) BATCH * BUFFER_STRIDE;
+  }
+
+  private static byte[] octets(MacAddress mac) {
+    byte[] octets = new byte[6];
+    for (int i = 0; i < octets.length; i++) {
+      octets[i] = mac.octet(i);
+    }
+    return octets;
+  }
+
+  private void fill(long buffer, byte[] mac, int number) {
+    memory.fill(buffer, frameBytes, (byte) number);
+    for (int i = 0; i < mac.length; i++) {
+      memory.putByte(buffer + i, PEER_MAC[i]);
+      memory.putByte(buffer + mac.length + i, mac[i]);
+    }
+    memory.putShort(buffer + 12, Short.reverseBytes((short) 0x88b5));
+  }
+
+  /**
+   * Pumps frames for about {@code nanos} nanoseconds. Call it until the figures settle: the first
+   * times the JVM still compiles.
+   *
+   * @throws IllegalStateException if a frame was lost or a call failed
+   */
+  public Result run(long nanos) {
+    long driver = Thread.currentThread().threadId();
+    long device = deviceLoop == null ? driver : deviceLoop.threadId();
+    long driverBytes = threads.getThreadAllocatedBytes(driver);
+    long deviceBytes = threads.getThreadAllocatedBytes(device);
+    long sentBefore = sent;
+    long receivedBefore = received;
+    long begin = System.nanoTime();
+    long took;
+    do {
+      for (int i = 0; i < BATCHES; i++) {
+        batch();
+      }
+      took = System.nanoTime() - begin;
+    } while (took < nanos);
+    driverBytes = threads.getThreadAllocatedBytes(driver) - driverBytes;
+    deviceBytes = deviceLoop == null ? 0 : threads.getThreadAllocatedBytes(device) - deviceBytes;
+    checkReceived();
+    return new Result(sent - sentBefore, received - receivedBefore, took, driverBytes, deviceBytes);
+  }
+
+  private void batch() {
+    if (direction != Direction.RX) {
+      transmit();
+    }
+    if (deviceLoop == null) {
+      nic.pollWithoutKicks(BATCH);
+    }
+    if (direction != Direction.RX) {
+      reclaim();
+    }
+    if (direction != Direction.TX) {
+      receive();
+    }
+  }
+
+  private void transmit() {
+    while (ourCount > 0) {
+      check(snp.transmit(0, frameBytes, ours[ourCount - 1], null, null, null));
+      ourCount--;
+    }
+  }
+
+  private void reclaim() {
+    while (ourCount < BATCH) {
+      check(snp.getStatus(null, returned));
+      if (returned.value == 0) {
+        break;
+      }
+      ours[ourCount++] = returned.value;
+      sent++;
+    }
+  }
+
+  private void receive() {
+    for (int i = 0; i < BATCH; i++) {
+      receivedBytes.value = MAX_FRAME;
+      EfiStatus status = snp.receive(null, receivedBytes, receiveBuffer, null, null, null);
+      if (status == EfiStatus.NOT_READY) {
+        break;
+      }
+      check(status);
+      received++;
+    }
+  }
+
+  /** Frames are numbered: the last one's number says whether one was lost or delivered twice. */
+  private void checkReceived() {
+    if (received == 0) {
+      return;
+    }
+    long number = memory.getLong(receiveBuffer + SourceBackend.NUMBER_OFFSET);
+    if (number != received - 1 || receivedBytes.value > MAX_FRAME) {
+      throw new IllegalStateException(
+          "frames were lost: received=" + received + " number=" + number);
+    }
+  }
+
+  private static void check(EfiStatus status) {
+    if (status != EfiStatus.SUCCESS) {
+      throw new IllegalStateException("the Simple Network Protocol says " + status);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      if (deviceLoop != null) {
+        deviceLoop.close();
+      }
+    } finally {
+      board.close();
+      wire.close();
+    }
+  }
+}
