@@ -3,6 +3,7 @@ package dev.virtiolab.firmware.handoff;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The hand-off as a value that has been checked: every range is what its name says, and none
@@ -13,13 +14,21 @@ import java.util.List;
  * @param ecam PCI Express configuration space, 1 MiB per bus from bus 0 on
  * @param mmio32 where 32-bit BARs go, below 4 GiB
  * @param mmio64 where 64-bit BARs may go, at or above 4 GiB
+ * @param inbound the bus addresses by which bus masters reach the CPU's addresses from 0 on, whole
+ *     pages; empty where the two are the same
  */
-public record HandOff(List<Range> ram, Range firmware, Range ecam, Range mmio32, Range mmio64) {
+public record HandOff(
+    List<Range> ram,
+    Range firmware,
+    Range ecam,
+    Range mmio32,
+    Range mmio64,
+    Optional<Range> inbound) {
   private static final long PAGE = 4096;
   private static final long FOUR_GIB = 1L << 32;
   private static final long BUS_BYTES = 1L << 20;
   private static final int MAX_BUSES = 256;
-  private static final int OTHER_BLOCKS = 4;
+  private static final int OTHER_BLOCKS = 5;
 
   /** Above every address that a page table of this guest could map. */
   private static final long ADDRESS_LIMIT = 1L << 52;
@@ -92,6 +101,26 @@ public record HandOff(List<Range> ram, Range firmware, Range ecam, Range mmio32,
     for (Range device : List.of(ecam, mmio32, mmio64)) {
       require(ram.stream().noneMatch(device::overlaps), "overlaps RAM: " + device);
     }
+    if (inbound.isPresent()) {
+      checkInbound(inbound.get(), ram, List.of(ecam, mmio32, mmio64));
+    }
+  }
+
+  /** All RAM is within bus masters' reach, and nowhere on the bus where a BAR could be. */
+  private static void checkInbound(Range inbound, List<Range> ram, List<Range> registers) {
+    require(inbound.isWhole(PAGE), "not whole pages: inbound=" + inbound);
+    for (Range range : ram) {
+      require(range.limit() <= inbound.length(), "out of bus masters' reach: ram=" + range);
+      Range onTheBus = new Range(inbound.base() + range.base(), range.length());
+      require(
+          registers.stream().noneMatch(onTheBus::overlaps),
+          "meets registers on the bus: ram=" + range + " inbound=" + inbound);
+    }
+  }
+
+  /** Of a board where bus masters use the CPU's addresses. */
+  public HandOff(List<Range> ram, Range firmware, Range ecam, Range mmio32, Range mmio64) {
+    this(ram, firmware, ecam, mmio32, mmio64, Optional.empty());
   }
 
   /** The pages that the hand-off itself takes in guest memory. */

@@ -6,6 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.zip.CRC32C;
 
 /** Turns a hand-off into bytes and back: {@link HandOffLayout}. */
@@ -29,6 +30,9 @@ final class HandOffCodec {
     end = writeBlock(target, end, HandOffLayout.TYPE_ECAM, handOff.ecam());
     end = writeBlock(target, end, HandOffLayout.TYPE_MMIO32, handOff.mmio32());
     end = writeBlock(target, end, HandOffLayout.TYPE_MMIO64, handOff.mmio64());
+    if (handOff.inbound().isPresent()) {
+      end = writeBlock(target, end, HandOffLayout.TYPE_INBOUND, handOff.inbound().get());
+    }
     long blocks = (end - HandOffLayout.HEADER_LENGTH) / HandOffLayout.BLOCK_BYTES;
     target.set(LONG, HandOffLayout.HEADER_MAGIC, HandOffLayout.MAGIC);
     target.set(INT, HandOffLayout.HEADER_VERSION, HandOffLayout.VERSION);
@@ -71,7 +75,7 @@ final class HandOffCodec {
 
   private static HandOff parseBlocks(MemorySegment all, int blocks) {
     List<HandOff.Range> ram = new ArrayList<>();
-    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_MMIO64 + 1];
+    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_INBOUND + 1];
     for (int i = 0; i < blocks; i++) {
       long at = HandOffLayout.HEADER_LENGTH + (long) i * HandOffLayout.BLOCK_BYTES;
       int type = all.get(INT, at + HandOffLayout.BLOCK_TYPE);
@@ -88,7 +92,8 @@ final class HandOffCodec {
         case HandOffLayout.TYPE_FIRMWARE,
             HandOffLayout.TYPE_ECAM,
             HandOffLayout.TYPE_MMIO32,
-            HandOffLayout.TYPE_MMIO64 -> {
+            HandOffLayout.TYPE_MMIO64,
+            HandOffLayout.TYPE_INBOUND -> {
           if (once[type] != null) {
             throw new HandOffException("second block of type " + type);
           }
@@ -107,7 +112,8 @@ final class HandOffCodec {
         once[HandOffLayout.TYPE_FIRMWARE],
         once[HandOffLayout.TYPE_ECAM],
         once[HandOffLayout.TYPE_MMIO32],
-        once[HandOffLayout.TYPE_MMIO64]);
+        once[HandOffLayout.TYPE_MMIO64],
+        Optional.ofNullable(once[HandOffLayout.TYPE_INBOUND]));
   }
 
   private static long writeBlock(MemorySegment target, long at, int type, HandOff.Range range) {

@@ -43,12 +43,15 @@ public final class HandOffLayout {
   /** One block per range of RAM, ascending. */
   public static final int TYPE_RAM = 1;
 
-  /** The rest occur once each. */
+  /** These occur once each. */
   public static final int TYPE_FIRMWARE = 2;
 
   public static final int TYPE_ECAM = 3;
   public static final int TYPE_MMIO32 = 4;
   public static final int TYPE_MMIO64 = 5;
+
+  /** May occur once: where bus masters find memory, if not at the CPU's addresses. */
+  public static final int TYPE_INBOUND = 6;
 
   /** More blocks than this are refused. */
   public static final int MAX_BLOCKS = 64;

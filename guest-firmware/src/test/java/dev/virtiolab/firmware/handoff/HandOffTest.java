@@ -17,6 +17,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Consumer;
 import java.util.zip.CRC32C;
@@ -92,7 +93,7 @@ class HandOffTest {
   void blocksThatLieWithAGoodChecksumAreRefused() {
     int firstRam = 4096;
     int firmware = 4096 + 2 * 24;
-    refusesSigned(header -> header.putInt(firstRam, 6), "unknown type");
+    refusesSigned(header -> header.putInt(firstRam, 99), "unknown type");
     refusesSigned(header -> header.putInt(firstRam, 0), "unknown type");
     refusesSigned(header -> header.putInt(firstRam, 3), "second block of type 3");
     refusesSigned(header -> header.putInt(firmware, 1), "no block of type 2");
@@ -140,11 +141,46 @@ class HandOffTest {
     refuses("mmio64", List.of(low), firmware, ecam, mmio32, new Range(4 * GIB - 1, 2));
     refuses("RAM", List.of(low), firmware, ecam, new Range(15 * MIB, 2 * MIB), mmio64);
     List<Range> many = new ArrayList<>(List.of(low));
-    for (long i = 1; i <= 60; i++) {
+    for (long i = 1; i <= 59; i++) {
       many.add(new Range(i * 32 * MIB, 4096));
     }
     refuses("too many", many, firmware, ecam, mmio32, mmio64);
-    assertEquals(60, HandOffs.withRam(many.subList(0, 60)).ram().size());
+    assertEquals(59, HandOffs.withRam(many.subList(0, 59)).ram().size());
+  }
+
+  @Test
+  void whereBusMastersFindMemoryMayBeSaid() {
+    HandOff shifted = HandOffs.shifted(GOOD, 0x8000_0000L);
+    shifted.write(bytes);
+    assertEquals(shifted, read());
+    assertEquals(Optional.of(new Range(0x8000_0000L, 6 * GIB)), read().inbound());
+    assertEquals(7, bytes.get(ValueLayout.JAVA_INT, HandOffLayout.HEADER_BLOCKS));
+    assertEquals(6, bytes.get(ValueLayout.JAVA_INT, 4096 + 6 * 24));
+  }
+
+  @Test
+  void allRamIsInBusMastersReachAndMeetsNoRegisterOnTheBus() {
+    refusesInbound("whole pages", new Range(0x8000_0001L, 6 * GIB));
+    refusesInbound("whole pages", new Range(0x8000_0000L, 6 * GIB + 1));
+    refusesInbound("reach", new Range(0x8000_0000L, 6 * GIB - 4096));
+    refusesInbound("registers", new Range(0xB000_0000L, 6 * GIB));
+    refusesInbound("registers", new Range(0xC000_0000L - 4096, 6 * GIB));
+    refusesInbound("registers", new Range((1L << 40) - 5 * GIB, 6 * GIB));
+  }
+
+  private static void refusesInbound(String why, Range inbound) {
+    HandOffException refused =
+        assertThrows(
+            HandOffException.class,
+            () ->
+                new HandOff(
+                    GOOD.ram(),
+                    GOOD.firmware(),
+                    GOOD.ecam(),
+                    GOOD.mmio32(),
+                    GOOD.mmio64(),
+                    Optional.of(inbound)));
+    assertTrue(refused.getMessage().contains(why), refused.getMessage());
   }
 
   @Test
