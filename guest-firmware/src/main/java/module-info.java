@@ -6,7 +6,9 @@ module dev.virtiolab.firmware {
   exports dev.virtiolab.firmware;
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
+  exports dev.virtiolab.firmware.mistake;
   exports dev.virtiolab.firmware.net;
+  exports dev.virtiolab.firmware.smallnet;
   exports dev.virtiolab.firmware.stack;
   exports dev.virtiolab.firmware.uefi;
 }

@@ -14,6 +14,8 @@ import dev.virtiolab.firmware.pci.RootBridge;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
+import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.firmware.virtio.Virtio10Dxe;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +29,9 @@ import java.util.List;
  * elsewhere.
  */
 public final class DriverHost {
+  /** virtio v1.4, 5.1.1 "Device ID". */
+  private static final int NETWORK_CARD = 1;
+
   private final Board board;
   private final DmaCounters dmaCounters = new DmaCounters();
   private final DxeCore bootServices;
@@ -87,6 +92,19 @@ public final class DriverHost {
       // NOT_FOUND is no error: nobody drives the host bridge.
       bootServices.connectController(controller, true);
     }
+  }
+
+  /** Every network card that the virtio transport has started on, in the order of the bus. */
+  public List<VirtioDevice> networkCards() {
+    List<VirtioDevice> cards = new ArrayList<>();
+    for (Handle controller : pciBus.handles()) {
+      Ref<VirtioDevice> device = new Ref<>();
+      if (!bootServices.handleProtocol(controller, VirtioDevice.PROTOCOL, device).isError()
+          && device.value.subSystemDeviceId() == NETWORK_CARD) {
+        cards.add(device.value);
+      }
+    }
+    return cards;
   }
 
   /** What went wrong on the way from the bus to a virtio device, a line each. */

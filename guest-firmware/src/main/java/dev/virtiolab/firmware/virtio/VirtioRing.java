@@ -85,7 +85,7 @@ public final class VirtioRing {
   public VirtioRing() {}
 
   /** 4 KiB pages that a ring of {@code queueSize} descriptors takes. */
-  static long pagesFor(int queueSize) {
+  public static long pagesFor(int queueSize) {
     return (usedOffset(queueSize) + pageAligned(USED_OVERHEAD + (long) USED_ELEM_SIZE * queueSize))
         / PAGE_SIZE;
   }
@@ -99,8 +99,13 @@ public final class VirtioRing {
     return (bytes + PAGE_SIZE - 1) & -PAGE_SIZE;
   }
 
-  /** Lays the ring out at {@code base}; {@link VirtioLib#virtioRingInit} allocated the pages. */
-  void layOut(CpuMemory memory, int queueSize, long base) {
+  /**
+   * Lays the ring out, zeroed, in the {@link #pagesFor} pages at {@code base}; {@link
+   * VirtioLib#virtioRingInit} does this in pages that it allocates.
+   *
+   * @param queueSize a power of 2 from 2 to 32768
+   */
+  public void layOut(CpuMemory memory, int queueSize, long base) {
     this.memory = memory;
     this.queueSize = queueSize;
     this.mask = queueSize - 1;
