@@ -70,6 +70,17 @@ public final class HostBridge implements CpuBus {
    * @throws IllegalArgumentException if there is RAM between {@link HostLayout#ECAM_BASE} and 4 GiB
    */
   public HostBridge(PhysicalMemory memory) {
+    this(memory, memory.limit());
+  }
+
+  /**
+   * A bridge beside {@code memory}, whose 64-bit window begins above it, and above where bus
+   * masters find it.
+   *
+   * @param inboundLimit one past the highest bus address of RAM
+   * @throws IllegalArgumentException if there is RAM between {@link HostLayout#ECAM_BASE} and 4 GiB
+   */
+  public HostBridge(PhysicalMemory memory, long inboundLimit) {
     for (RamRegion region : memory.regions()) {
       if (region.base() < PhysicalMemory.HIGH_BASE && region.limit() > ECAM_BASE) {
         throw new IllegalArgumentException(
@@ -77,7 +88,7 @@ public final class HostBridge implements CpuBus {
                 .formatted(region.base(), region.limit()));
       }
     }
-    long above = Math.max(memory.limit(), PhysicalMemory.HIGH_BASE);
+    long above = Math.max(Math.max(memory.limit(), inboundLimit), PhysicalMemory.HIGH_BASE);
     window64Base = (above + WINDOW_64_ALIGNMENT - 1) & -WINDOW_64_ALIGNMENT;
     root.plug(0, new Self());
   }

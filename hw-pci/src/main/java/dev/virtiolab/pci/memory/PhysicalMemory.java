@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.LongStream;
 
 /**
  * Guest-physical memory: RAM regions below and above 4 GiB.
@@ -78,14 +79,22 @@ public final class PhysicalMemory implements AutoCloseable {
       throw new InvalidMemoryException(
           HIGH_BASE, highBytes, "high RAM is a multiple of 4 KiB below 64 TiB, or 0");
     }
-    MemFd memFd = MemFd.create("virtiolab-ram", lowBytes + highBytes);
+    return highBytes == 0
+        ? map("virtiolab-ram", new long[] {0}, new long[] {lowBytes})
+        : map("virtiolab-ram", new long[] {0, HIGH_BASE}, new long[] {lowBytes, highBytes});
+  }
+
+  /** Regions of {@code bytes[i]} at {@code bases[i]}, ascending, in one fresh sealed memfd. */
+  private static PhysicalMemory map(String name, long[] bases, long[] bytes) {
+    MemFd memFd = MemFd.create(name, LongStream.of(bytes).sum());
     Arena arena = Arena.ofShared();
     try {
       MemorySegment all = memFd.map(arena);
       List<RamRegion> sorted = new ArrayList<>();
-      sorted.add(new RamRegion(0, all.asSlice(0, lowBytes)));
-      if (highBytes > 0) {
-        sorted.add(new RamRegion(HIGH_BASE, all.asSlice(lowBytes, highBytes)));
+      long offset = 0;
+      for (int i = 0; i < bases.length; i++) {
+        sorted.add(new RamRegion(bases[i], all.asSlice(offset, bytes[i])));
+        offset += bytes[i];
       }
       return new PhysicalMemory(sorted, arena, memFd);
     } catch (RuntimeException e) {
@@ -118,6 +127,19 @@ public final class PhysicalMemory implements AutoCloseable {
       limit = region.limit();
     }
     return new PhysicalMemory(sorted, null, null);
+  }
+
+  /**
+   * Fresh, zeroed memory with regions at the same addresses as this one's, such as a cache needs
+   * that holds copies. It has nothing else to do with this memory, and is its caller's to close.
+   *
+   * @throws dev.virtiolab.posix.PosixException if the kernel refuses
+   */
+  public PhysicalMemory allocateAlike() {
+    return map(
+        "virtiolab-copy",
+        regions.stream().mapToLong(RamRegion::base).toArray(),
+        regions.stream().mapToLong(region -> region.segment().byteSize()).toArray());
   }
 
   /** The machine's one generation: whoever changes what a bus master can reach advances it. */

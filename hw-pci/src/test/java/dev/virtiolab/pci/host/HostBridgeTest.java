@@ -209,10 +209,11 @@ class HostBridgeTest {
   }
 
   @Test
-  void the64BitWindowBeginsAboveHighRam() {
+  void the64BitWindowBeginsAboveHighRamAlsoOnTheBus() {
     assertEquals(0x1_0000_0000L, bridge.window64Base());
     try (PhysicalMemory big = PhysicalMemory.allocate(1 << 20, (1L << 30) + 4096)) {
       assertEquals(0x1_8000_0000L, new HostBridge(big).window64Base());
+      assertEquals(0x2_0000_0000L, new HostBridge(big, big.limit() + 0x8000_0000L).window64Base());
     }
   }
 

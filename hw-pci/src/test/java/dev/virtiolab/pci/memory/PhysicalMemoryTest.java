@@ -60,6 +60,24 @@ class PhysicalMemoryTest {
   }
 
   @Test
+  void memoryAlikeHasTheSameRegionsAndBytesOfItsOwn() {
+    try (PhysicalMemory memory = PhysicalMemory.allocate(MIB, 2 * MIB)) {
+      memory.regions().getLast().segment().set(ValueLayout.JAVA_BYTE, 5, (byte) 77);
+      try (PhysicalMemory alike = memory.allocateAlike()) {
+        for (int i = 0; i < 2; i++) {
+          RamRegion region = alike.regions().get(i);
+          assertEquals(memory.regions().get(i).base(), region.base());
+          assertEquals(memory.regions().get(i).limit(), region.limit());
+        }
+        assertEquals(0, alike.regions().getLast().segment().get(ValueLayout.JAVA_BYTE, 5));
+        alike.regions().getFirst().segment().set(ValueLayout.JAVA_BYTE, 5, (byte) 66);
+      }
+      assertEquals(0, memory.regions().getFirst().segment().get(ValueLayout.JAVA_BYTE, 5));
+      assertEquals(77, memory.regions().getLast().segment().get(ValueLayout.JAVA_BYTE, 5));
+    }
+  }
+
+  @Test
   void whoMapsTheFileSeesTheRegionsOneAfterTheOther() throws IOException {
     try (PhysicalMemory memory = PhysicalMemory.allocate(MIB, MIB)) {
       memory.regions().getLast().segment().set(ValueLayout.JAVA_BYTE, 5, (byte) 77);
