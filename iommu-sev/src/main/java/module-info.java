@@ -6,6 +6,7 @@ module dev.virtiolab.iommu {
   requires org.bouncycastle.lts.prov;
 
   exports dev.virtiolab.iommu;
+  exports dev.virtiolab.iommu.noncoherent;
   exports dev.virtiolab.iommu.sev;
   exports dev.virtiolab.iommu.sev.launch;
 }

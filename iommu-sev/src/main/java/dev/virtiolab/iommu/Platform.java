@@ -1,5 +1,6 @@
 package dev.virtiolab.iommu;
 
+import dev.virtiolab.pci.cpu.CpuCache;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.pci.memory.PhysicalMemory;
@@ -9,7 +10,7 @@ import java.util.Optional;
 /** One memory and the three ways to see it. */
 public interface Platform extends AutoCloseable {
 
-  /** As on the command line: {@code pc} or {@code sev}. */
+  /** As on the command line: one of {@link PlatformKind#labels()}. */
   String name();
 
   /** The bytes themselves, by guest-physical address. */
@@ -38,6 +39,19 @@ public interface Platform extends AutoCloseable {
 
   /** The guest's page attributes; empty where memory is not encrypted. */
   Optional<PageAttributes> pageAttributes();
+
+  /**
+   * The CPU's cache, where keeping it coherent with bus masters is the guest's task; empty where
+   * the hardware does that.
+   */
+  default Optional<CpuCache> cpuCache() {
+    return Optional.empty();
+  }
+
+  /** What is added to a CPU address for the bus address of the same byte of RAM. */
+  default long dmaOffset() {
+    return 0;
+  }
 
   /**
    * Whether a device must be driven through the platform's translation: a virtio device then

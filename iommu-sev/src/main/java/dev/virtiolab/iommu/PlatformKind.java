@@ -7,6 +7,8 @@ import java.util.List;
 public enum PlatformKind {
   /** Identity and coherent: no IOMMU, no encryption. */
   PC("pc"),
+  /** An offset between CPU and bus addresses, and a CPU cache that bus masters do not see. */
+  NONCOHERENT("noncoherent"),
   /** AMD Secure Encrypted Virtualization: memory is ciphertext to all but the guest's CPU. */
   SEV("sev");
 

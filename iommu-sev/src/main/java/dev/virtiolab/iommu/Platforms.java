@@ -1,5 +1,6 @@
 package dev.virtiolab.iommu;
 
+import dev.virtiolab.iommu.noncoherent.NonCoherentPlatform;
 import dev.virtiolab.iommu.pc.PcPlatform;
 import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.pci.memory.PhysicalMemory;
@@ -20,6 +21,7 @@ public final class Platforms {
   public static Platform create(PlatformKind kind, PhysicalMemory memory, RandomGenerator entropy) {
     return switch (kind) {
       case PC -> new PcPlatform(memory);
+      case NONCOHERENT -> new NonCoherentPlatform(memory);
       case SEV -> new SevPlatform(memory, entropy);
     };
   }

@@ -18,8 +18,10 @@ class PlatformKindTest {
           Platform platform = Platforms.create(kind, memory, new SplittableRandom(1))) {
         assertEquals(kind.label(), platform.name());
         assertSame(memory, platform.memory());
-        assertEquals(kind == PlatformKind.SEV, platform.requiresAccessPlatform());
+        assertEquals(kind != PlatformKind.PC, platform.requiresAccessPlatform());
         assertEquals(kind == PlatformKind.SEV, platform.pageAttributes().isPresent());
+        assertEquals(kind == PlatformKind.NONCOHERENT, platform.cpuCache().isPresent());
+        assertEquals(kind == PlatformKind.NONCOHERENT, platform.dmaOffset() != 0);
       }
     }
   }
@@ -28,8 +30,8 @@ class PlatformKindTest {
   void anUnknownPlatformIsRefusedWithTheNamesOfTheKnown() {
     UnknownPlatformException refused =
         assertThrows(UnknownPlatformException.class, () -> PlatformKind.parse("tdx"));
-    assertEquals("unknown platform 'tdx'; known are: pc, sev", refused.getMessage());
+    assertEquals("unknown platform 'tdx'; known are: pc, noncoherent, sev", refused.getMessage());
     assertEquals("tdx", refused.asked());
-    assertEquals(List.of("pc", "sev"), refused.known());
+    assertEquals(List.of("pc", "noncoherent", "sev"), refused.known());
   }
 }
