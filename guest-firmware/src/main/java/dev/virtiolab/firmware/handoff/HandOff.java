@@ -4,6 +4,7 @@ import dev.virtiolab.pci.cpu.CpuMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * The hand-off as a value that has been checked: every range is what its name says, and none
@@ -16,6 +17,9 @@ import java.util.Optional;
  * @param mmio64 where 64-bit BARs may go, at or above 4 GiB
  * @param inbound the bus addresses by which bus masters reach the CPU's addresses from 0 on, whole
  *     pages; empty where the two are the same
+ * @param remapping registers of the DMA remapping unit that all devices are behind, whole pages;
+ *     empty where there is none. Stands for a hardware unit definition of ACPI's DMAR table (Intel
+ *     VT-d Architecture Specification, 8.3 "DMA Remapping Hardware Unit Definition Structure")
  */
 public record HandOff(
     List<Range> ram,
@@ -23,12 +27,13 @@ public record HandOff(
     Range ecam,
     Range mmio32,
     Range mmio64,
-    Optional<Range> inbound) {
+    Optional<Range> inbound,
+    Optional<Range> remapping) {
   private static final long PAGE = 4096;
   private static final long FOUR_GIB = 1L << 32;
   private static final long BUS_BYTES = 1L << 20;
   private static final int MAX_BUSES = 256;
-  private static final int OTHER_BLOCKS = 5;
+  private static final int OTHER_BLOCKS = 6;
 
   /** Above every address that a page table of this guest could map. */
   private static final long ADDRESS_LIMIT = 1L << 52;
@@ -104,6 +109,14 @@ public record HandOff(
     if (inbound.isPresent()) {
       checkInbound(inbound.get(), ram, List.of(ecam, mmio32, mmio64));
     }
+    if (remapping.isPresent()) {
+      Range unit = remapping.get();
+      require(unit.isWhole(PAGE), "not whole pages: remapping=" + unit);
+      require(ram.stream().noneMatch(unit::overlaps), "overlaps RAM: remapping=" + unit);
+      require(
+          Stream.of(ecam, mmio32, mmio64).noneMatch(unit::overlaps),
+          "overlaps other registers: remapping=" + unit);
+    }
   }
 
   /** All RAM is within bus masters' reach, and nowhere on the bus where a BAR could be. */
@@ -121,6 +134,22 @@ public record HandOff(
   /** Of a board where bus masters use the CPU's addresses. */
   public HandOff(List<Range> ram, Range firmware, Range ecam, Range mmio32, Range mmio64) {
     this(ram, firmware, ecam, mmio32, mmio64, Optional.empty());
+  }
+
+  /** Of a board without a DMA remapping unit. */
+  public HandOff(
+      List<Range> ram,
+      Range firmware,
+      Range ecam,
+      Range mmio32,
+      Range mmio64,
+      Optional<Range> inbound) {
+    this(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.empty());
+  }
+
+  /** The same board with a DMA remapping unit whose registers are there. */
+  public HandOff withRemapping(Range registers) {
+    return new HandOff(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.of(registers));
   }
 
   /** The pages that the hand-off itself takes in guest memory. */

@@ -33,6 +33,9 @@ final class HandOffCodec {
     if (handOff.inbound().isPresent()) {
       end = writeBlock(target, end, HandOffLayout.TYPE_INBOUND, handOff.inbound().get());
     }
+    if (handOff.remapping().isPresent()) {
+      end = writeBlock(target, end, HandOffLayout.TYPE_REMAPPING, handOff.remapping().get());
+    }
     long blocks = (end - HandOffLayout.HEADER_LENGTH) / HandOffLayout.BLOCK_BYTES;
     target.set(LONG, HandOffLayout.HEADER_MAGIC, HandOffLayout.MAGIC);
     target.set(INT, HandOffLayout.HEADER_VERSION, HandOffLayout.VERSION);
@@ -75,7 +78,7 @@ final class HandOffCodec {
 
   private static HandOff parseBlocks(MemorySegment all, int blocks) {
     List<HandOff.Range> ram = new ArrayList<>();
-    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_INBOUND + 1];
+    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_REMAPPING + 1];
     for (int i = 0; i < blocks; i++) {
       long at = HandOffLayout.HEADER_LENGTH + (long) i * HandOffLayout.BLOCK_BYTES;
       int type = all.get(INT, at + HandOffLayout.BLOCK_TYPE);
@@ -93,7 +96,8 @@ final class HandOffCodec {
             HandOffLayout.TYPE_ECAM,
             HandOffLayout.TYPE_MMIO32,
             HandOffLayout.TYPE_MMIO64,
-            HandOffLayout.TYPE_INBOUND -> {
+            HandOffLayout.TYPE_INBOUND,
+            HandOffLayout.TYPE_REMAPPING -> {
           if (once[type] != null) {
             throw new HandOffException("second block of type " + type);
           }
@@ -113,7 +117,8 @@ final class HandOffCodec {
         once[HandOffLayout.TYPE_ECAM],
         once[HandOffLayout.TYPE_MMIO32],
         once[HandOffLayout.TYPE_MMIO64],
-        Optional.ofNullable(once[HandOffLayout.TYPE_INBOUND]));
+        Optional.ofNullable(once[HandOffLayout.TYPE_INBOUND]),
+        Optional.ofNullable(once[HandOffLayout.TYPE_REMAPPING]));
   }
 
   private static long writeBlock(MemorySegment target, long at, int type, HandOff.Range range) {

@@ -53,6 +53,9 @@ public final class HandOffLayout {
   /** May occur once: where bus masters find memory, if not at the CPU's addresses. */
   public static final int TYPE_INBOUND = 6;
 
+  /** May occur once: registers of the DMA remapping unit. */
+  public static final int TYPE_REMAPPING = 7;
+
   /** More blocks than this are refused. */
   public static final int MAX_BLOCKS = 64;
 
