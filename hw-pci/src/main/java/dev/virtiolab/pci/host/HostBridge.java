@@ -15,12 +15,15 @@ import dev.virtiolab.pci.config.ConfigSpace;
 import dev.virtiolab.pci.config.PciAddress;
 import dev.virtiolab.pci.cpu.CpuBus;
 import dev.virtiolab.pci.function.Bar;
+import dev.virtiolab.pci.function.BarHandler;
 import dev.virtiolab.pci.function.FunctionIdentity;
 import dev.virtiolab.pci.function.InterruptPin;
 import dev.virtiolab.pci.function.PciFunction;
 import dev.virtiolab.pci.function.ResetKind;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.pci.memory.RamRegion;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -36,6 +39,7 @@ import java.util.concurrent.atomic.AtomicLong;
  *   <li>ECAM reaches all 4096 bytes: 1, 2 or 4 bytes within an aligned doubleword, or an aligned
  *       quadword, which is two cycles.
  *   <li>Two windows reach the BARs that decode in them, see the package's description.
+ *   <li>What is {@linkplain #attach attached} answers at a fixed address that is in neither.
  * </ul>
  *
  * <p>What nobody answers reads as all ones, is lost as a write, and is {@linkplain #unclaimed()
@@ -47,7 +51,19 @@ public final class HostBridge implements CpuBus {
   private final Object routesLock = new Object();
   private final AtomicLong unclaimed = new AtomicLong();
   private volatile Routes routes = Routes.NONE;
+  private volatile List<Attached> attached = List.of();
   private volatile int configAddress;
+
+  /** Registers of the board's own, at {@code [base, limit)}. */
+  private record Attached(long base, long limit, BarHandler registers) {
+    boolean contains(long address, int width) {
+      return address >= base && address <= limit - width;
+    }
+
+    boolean overlaps(long otherBase, long otherLimit) {
+      return base < otherLimit && otherBase < limit;
+    }
+  }
 
   /** The bridge as a function: nothing to program, but it tells where ECAM is. */
   private static final class Self extends PciFunction {
@@ -113,6 +129,28 @@ public final class HostBridge implements CpuBus {
     return unclaimed.get();
   }
 
+  /**
+   * Puts registers on the board that no BAR decodes, at {@code bytes} addresses from {@code base}
+   * on. Before the machine runs.
+   *
+   * @throws IllegalArgumentException if RAM, ECAM, a window or something else is there
+   */
+  public void attach(long base, long bytes, BarHandler registers) {
+    long limit = base + bytes;
+    boolean outside =
+        base >= WINDOW_32_LIMIT
+            && bytes > 0
+            && limit <= PhysicalMemory.HIGH_BASE
+            && attached.stream().noneMatch(other -> other.overlaps(base, limit));
+    if (!outside) {
+      throw new IllegalArgumentException(
+          "no room for registers: base=0x%x bytes=0x%x".formatted(base, bytes));
+    }
+    List<Attached> more = new ArrayList<>(attached);
+    more.add(new Attached(base, limit, registers));
+    attached = List.copyOf(more);
+  }
+
   /** Every function that configuration cycles reach at present, by address. */
   public Map<PciAddress, PciFunction> functions() {
     Map<PciAddress, PciFunction> found = new TreeMap<>();
@@ -148,7 +186,8 @@ public final class HostBridge implements CpuBus {
     Routes now = routes;
     int range = now.find(address, width);
     if (range < 0) {
-      return nobody(width);
+      Attached device = attachedAt(address, width);
+      return device == null ? nobody(width) : device.registers.read(address - device.base, width);
     }
     return now.bar(range).read(now.offset(range, address), width);
   }
@@ -162,10 +201,25 @@ public final class HostBridge implements CpuBus {
     Routes now = routes;
     int range = now.find(address, width);
     if (range < 0) {
-      nobody(width);
+      Attached device = attachedAt(address, width);
+      if (device == null) {
+        nobody(width);
+      } else {
+        device.registers.write(address - device.base, width, value);
+      }
       return;
     }
     now.bar(range).write(now.offset(range, address), width, value);
+  }
+
+  private Attached attachedAt(long address, int width) {
+    List<Attached> devices = attached;
+    for (int i = 0; i < devices.size(); i++) {
+      if (devices.get(i).contains(address, width)) {
+        return devices.get(i);
+      }
+    }
+    return null;
   }
 
   private static boolean inEcam(long address, int width) {

@@ -10,6 +10,7 @@ package dev.virtiolab.pci.host;
  * memory  b000_0000  ECAM                    | bus | dev | fn | register |
  *         c000_0000  32-bit MMIO window        27 20 19 15 14 12 11     0
  *         fec0_0000  (interrupt controllers: not here)
+ *         fed9_0000  DMA remapping unit, on a platform that has one
  *         above RAM  64-bit MMIO window
  * </pre>
  */
@@ -30,6 +31,11 @@ public final class HostLayout {
 
   public static final long WINDOW_32_BASE = 0xc000_0000L;
   public static final long WINDOW_32_LIMIT = 0xfec0_0000L;
+
+  /** Where q35 has the registers of its DMA remapping unit: a page. */
+  public static final long REMAPPING_BASE = 0xfed9_0000L;
+
+  public static final long REMAPPING_BYTES = 0x1000;
 
   /** The 64-bit window begins at the first multiple of this above RAM and 4 GiB. */
   public static final long WINDOW_64_ALIGNMENT = 0x4000_0000L;

@@ -1,25 +1,28 @@
 package dev.virtiolab.pci.memory;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 
 /**
  * A range of bus addresses resolved to plain memory: what {@link BusMemory#resolve} fills in, made
  * once and used again and again.
  *
- * <p>Bus address {@code a} of the window lies at {@code segment().get(..., a - base())}. The window
+ * <p>Bus address {@code a} of the window lies at {@code segment().get(..., offset(a))}. The window
  * holds until its {@link MappingGeneration} moves.
  */
 public final class DmaWindow {
   private MemorySegment segment = MemorySegment.NULL;
   private long base;
   private long limit;
+  // What to subtract from a bus address to get an offset in the segment.
+  private long shift;
   private long generation;
   private DmaFault fault = DmaFault.NONE;
 
   /** An empty window. */
   public DmaWindow() {}
 
-  /** The window's memory; offset 0 is bus address {@link #base()}. */
+  /** The window's memory, at {@link #offset}; the segment may hold more than the window. */
   public MemorySegment segment() {
     return segment;
   }
@@ -41,7 +44,7 @@ public final class DmaWindow {
 
   /** Offset of {@code address} in {@link #segment()}; meaningful only inside the window. */
   public long offset(long address) {
-    return address - base;
+    return address - shift;
   }
 
   /** Bytes from {@code address} to the end of the window. */
@@ -64,9 +67,22 @@ public final class DmaWindow {
 
   /** Fills the window: for implementations of {@link BusMemory}. */
   public boolean resolved(MemorySegment memory, long firstAddress, long atGeneration) {
+    return resolved(memory, 0, firstAddress, memory.byteSize(), atGeneration);
+  }
+
+  /**
+   * Fills the window with {@code length} bytes at {@code offset} of {@code memory}, for
+   * implementations of {@link BusMemory} that would otherwise slice for every resolution.
+   *
+   * @throws IndexOutOfBoundsException if they are not all in {@code memory}: the platform's bug
+   */
+  public boolean resolved(
+      MemorySegment memory, long offset, long firstAddress, long length, long atGeneration) {
+    Objects.checkFromIndexSize(offset, length, memory.byteSize());
     segment = memory;
     base = firstAddress;
-    limit = firstAddress + memory.byteSize();
+    limit = firstAddress + length;
+    shift = firstAddress - offset;
     generation = atGeneration;
     fault = DmaFault.NONE;
     return true;
@@ -84,6 +100,7 @@ public final class DmaWindow {
     segment = MemorySegment.NULL;
     base = 0;
     limit = 0;
+    shift = 0;
     generation = 0;
     fault = DmaFault.NONE;
   }

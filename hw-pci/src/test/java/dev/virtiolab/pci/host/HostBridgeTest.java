@@ -7,11 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.pci.config.PciAddress;
 import dev.virtiolab.pci.fixture.SampleFunction;
+import dev.virtiolab.pci.function.BarHandler;
 import dev.virtiolab.pci.function.ResetKind;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.pci.memory.RamRegion;
 import dev.virtiolab.posix.fixture.Allocation;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -260,6 +262,57 @@ class HostBridgeTest {
               }
             });
     assertTrue(bytes < 10_000, () -> "allocated " + bytes + " bytes in 10000 turns");
+  }
+
+  // ---- registers of the board
+
+  @Test
+  void attachedRegistersAnswerAtTheirAddressesOnly() {
+    List<String> seen = new ArrayList<>();
+    bridge.attach(0xfed9_0000L, 0x1000, scribe(seen));
+    assertEquals(0x18, bridge.mmioRead(0xfed9_0018L, 4));
+    bridge.mmioWrite(0xfed9_0ff8L, 8, 5);
+    assertEquals(List.of("read 18 4", "write ff8 8 5"), seen);
+    assertEquals(0, bridge.unclaimed());
+    assertEquals(ONES, bridge.mmioRead(0xfed9_0ffeL, 4), "leaves the registers");
+    assertEquals(ONES, bridge.mmioRead(0xfed8_ffffL, 4), "begins before them");
+    bridge.mmioWrite(0xfed9_1000L, 4, 1);
+    assertEquals(3, bridge.unclaimed());
+    assertEquals(2, seen.size());
+  }
+
+  @Test
+  void registersAreAttachedOnlyWhereNothingElseCanBe() {
+    BarHandler registers = scribe(new ArrayList<>());
+    bridge.attach(0xfed9_0000L, 0x1000, registers);
+    for (long[] bad :
+        new long[][] {
+          {0xfed9_0fffL, 2},
+          {0xfed8_f000L, 0x2000},
+          {0xfebf_f000L, 0x1000},
+          {0xffff_f000L, 0x1001},
+          {0xfee0_0000L, 0},
+          {0x1000, 0x1000},
+          {0xb000_0000L, 0x1000},
+        }) {
+      assertThrows(IllegalArgumentException.class, () -> bridge.attach(bad[0], bad[1], registers));
+    }
+    bridge.attach(0xfed9_1000L, 0x1000, registers);
+  }
+
+  private static BarHandler scribe(List<String> seen) {
+    return new BarHandler() {
+      @Override
+      public long read(long offset, int width) {
+        seen.add("read %x %d".formatted(offset, width));
+        return offset;
+      }
+
+      @Override
+      public void write(long offset, int width, long value) {
+        seen.add("write %x %d %x".formatted(offset, width, value));
+      }
+    };
   }
 
   // ---- the bus
