@@ -3,8 +3,8 @@ package dev.virtiolab.integration;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.bench.Direction;
 import dev.virtiolab.lab.bench.PacketRun;
-import dev.virtiolab.lab.bench.PacketRun.Direction;
 import dev.virtiolab.lab.bench.PacketRun.Result;
 import java.util.Arrays;
 

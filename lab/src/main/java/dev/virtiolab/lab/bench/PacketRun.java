@@ -39,13 +39,6 @@ public final class PacketRun implements AutoCloseable {
   /** The longest, in bytes: what the Simple Network Protocol takes. */
   public static final int MAX_FRAME = 1514;
 
-  /** Which way frames go, from the guest's point of view. */
-  public enum Direction {
-    TX,
-    RX,
-    BOTH
-  }
-
   /**
    * What was measured.
    *

@@ -4,10 +4,6 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.posix.Exec;
 import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.posix.User;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -48,7 +44,7 @@ public final class NetworkNamespace {
     List<String> unshare = unshare();
     probe(unshare);
     List<String> command = new ArrayList<>(unshare);
-    List<String> self = commandLine();
+    List<String> self = OwnProcess.commandLine();
     command.add(self.getFirst());
     command.add("-D" + ENTERED + "=" + (User.isRoot() ? "net" : "user"));
     command.addAll(self.subList(1, self.size()));
@@ -108,19 +104,5 @@ public final class NetworkNamespace {
           + " user.max_user_namespaces=10000";
     }
     return "no user namespace can be made here; run as root: " + refusal;
-  }
-
-  /** This process's own command line, word by word. */
-  private static List<String> commandLine() {
-    try {
-      String raw = Files.readString(Path.of("/proc/self/cmdline"), StandardCharsets.UTF_8);
-      List<String> words = new ArrayList<>(List.of(raw.split("\0", -1)));
-      words.removeLast(); // what follows the last terminator
-      // The first word may be a bare name; the process knows what it runs.
-      words.set(0, Files.readSymbolicLink(Path.of("/proc/self/exe")).toString());
-      return words;
-    } catch (IOException e) {
-      throw LabException.failure("cannot read /proc/self/cmdline: " + e.getMessage(), e);
-    }
   }
 }
