@@ -3,7 +3,10 @@ package dev.virtiolab.net;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 
-/** Frames and bytes of a back end. Counted by its device's thread only, read by any. */
+/**
+ * Frames and bytes of a back end, read by any thread. What crossed is counted by the device's
+ * thread only; what was lost, by whoever lost it.
+ */
 public final class BackendCounters {
   private static final VarHandle FRAMES_OUT = handle("framesOut");
   private static final VarHandle BYTES_OUT = handle("bytesOut");
@@ -41,7 +44,10 @@ public final class BackendCounters {
     return (long) BYTES_IN.getOpaque(this);
   }
 
-  /** Committed frames that the wire lost: an error, or a peer that went away. */
+  /**
+   * Committed frames that the wire lost: an error, or a peer that went away. Where they wait for
+   * the wire in between, they have been counted as handed to it.
+   */
   public long droppedOut() {
     return (long) DROPPED_OUT.getOpaque(this);
   }
@@ -68,14 +74,19 @@ public final class BackendCounters {
     BYTES_IN.setOpaque(this, bytesIn + bytes);
   }
 
-  /** A committed frame was lost. */
+  /** A committed frame was lost. Any thread. */
   public void lostOut() {
-    DROPPED_OUT.setOpaque(this, droppedOut + 1);
+    lostOut(1);
   }
 
-  /** A frame from the wire was not fit to be shown. */
+  /** So many committed frames were lost. Any thread. */
+  public void lostOut(int frames) {
+    DROPPED_OUT.getAndAdd(this, (long) frames);
+  }
+
+  /** A frame from the wire was not fit to be shown. Any thread. */
   public void lostIn() {
-    DROPPED_IN.setOpaque(this, droppedIn + 1);
+    DROPPED_IN.getAndAdd(this, 1L);
   }
 
   /** A claim was refused for want of room. */

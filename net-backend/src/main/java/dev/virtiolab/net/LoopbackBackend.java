@@ -1,5 +1,7 @@
 package dev.virtiolab.net;
 
+import dev.virtiolab.net.ring.Claims;
+import dev.virtiolab.net.ring.FrameRing;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicInteger;

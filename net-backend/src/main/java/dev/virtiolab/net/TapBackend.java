@@ -1,5 +1,6 @@
 package dev.virtiolab.net;
 
+import dev.virtiolab.net.ring.Claims;
 import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.Tap;
 import java.lang.foreign.Arena;

@@ -1,13 +1,15 @@
-package dev.virtiolab.net;
+package dev.virtiolab.net.ring;
 
-/** The order of calls that {@link NetBackend} asks for; a device that breaks it has a bug. */
-final class Claims {
+/** The order of calls that {@code NetBackend} asks for; a device that breaks it has a bug. */
+public final class Claims {
   private Claims() {}
 
   /**
+   * A claim may be made.
+   *
    * @param open length of the claim that is open, or 0
    */
-  static void checkClaim(int open, int length, int maxFrame) {
+  public static void checkClaim(int open, int length, int maxFrame) {
     if (open != 0) {
       throw new IllegalStateException("a claim is open already");
     }
@@ -16,13 +18,15 @@ final class Claims {
     }
   }
 
-  static void checkOpen(int open) {
+  /** A claim is open. */
+  public static void checkOpen(int open) {
     if (open == 0) {
       throw new IllegalStateException("no claim is open");
     }
   }
 
-  static void checkPeeked(int length) {
+  /** A frame was peeked. */
+  public static void checkPeeked(int length) {
     if (length == 0) {
       throw new IllegalStateException("release without a peeked frame");
     }

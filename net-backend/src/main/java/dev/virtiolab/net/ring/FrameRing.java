@@ -1,4 +1,4 @@
-package dev.virtiolab.net;
+package dev.virtiolab.net.ring;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -23,7 +23,7 @@ import java.lang.invoke.VarHandle;
  * looks once more; the other side moves its index and then looks for the note. Both pairs are
  * volatile accesses, so at least one of the two sees the other, and no wake-up is lost.
  */
-final class FrameRing {
+public final class FrameRing {
   private static final VarHandle HEAD = field("head", long.class);
   private static final VarHandle TAIL = field("tail", long.class);
   private static final VarHandle CONSUMER_WAITS = field("consumerWaits", boolean.class);
@@ -55,7 +55,7 @@ final class FrameRing {
    * @param slots a power of two
    * @param maxFrame bytes per frame
    */
-  FrameRing(Arena arena, int slots, int maxFrame) {
+  public FrameRing(Arena arena, int slots, int maxFrame) {
     if (slots < 1 || Integer.bitCount(slots) != 1) {
       throw new IllegalArgumentException("frames must be a power of two, got " + slots);
     }
@@ -66,14 +66,15 @@ final class FrameRing {
     memory = arena.allocate(slotBytes * slots, SLOT_ALIGNMENT);
   }
 
-  MemorySegment memory() {
+  /** All slots. */
+  public MemorySegment memory() {
     return memory;
   }
 
   // The producer's side.
 
   /** Whether a slot is free; a note is left for the consumer where none is. */
-  boolean hasRoom() {
+  public boolean hasRoom() {
     if (next - headSeen < slots) {
       return true;
     }
@@ -89,11 +90,12 @@ final class FrameRing {
   }
 
   /** Where the next frame is to be written, once {@link #hasRoom()}. */
-  long writeOffset() {
+  public long writeOffset() {
     return (next & mask) * slotBytes;
   }
 
-  void commit(int length) {
+  /** The frame of {@code length} bytes at {@link #writeOffset()} is complete. */
+  public void commit(int length) {
     lengths[(int) next & mask] = length;
     next++;
   }
@@ -103,7 +105,7 @@ final class FrameRing {
    *
    * @return whether the consumer waits to be told
    */
-  boolean publish() {
+  public boolean publish() {
     if (next == tail) {
       return false;
     }
@@ -117,7 +119,7 @@ final class FrameRing {
   // The consumer's side.
 
   /** Length of the oldest published frame; 0, and a note for the producer, where there is none. */
-  int peek() {
+  public int peek() {
     if (first == tailSeen) {
       // Acquire: partner of the volatile store in publish(); lengths and bytes are there.
       tailSeen = (long) TAIL.getAcquire(this);
@@ -133,7 +135,8 @@ final class FrameRing {
     return lengths[(int) first & mask];
   }
 
-  long readOffset() {
+  /** Where the frame that {@link #peek()} found begins. */
+  public long readOffset() {
     return (first & mask) * slotBytes;
   }
 
@@ -142,7 +145,7 @@ final class FrameRing {
    *
    * @return whether the producer waits to be told
    */
-  boolean release() {
+  public boolean release() {
     first++;
     // Volatile: releases the slot to hasRoom()'s acquire, and comes before the look at its note.
     HEAD.setVolatile(this, first);

@@ -1,4 +1,4 @@
-package dev.virtiolab.net;
+package dev.virtiolab.net.ring;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
