@@ -4,6 +4,7 @@ module dev.virtiolab.lab {
   requires transitive dev.virtiolab.virtio;
   requires dev.virtiolab.posix;
   requires info.picocli;
+  requires jdk.jfr;
   requires jdk.management;
   requires tools.jackson.databind;
 
@@ -12,6 +13,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab.dump;
   exports dev.virtiolab.lab.host;
   exports dev.virtiolab.lab.segment;
+  exports dev.virtiolab.lab.trace;
 
   // picocli sets options by reflection, Jackson reads the records that --json prints.
   opens dev.virtiolab.lab.cli to

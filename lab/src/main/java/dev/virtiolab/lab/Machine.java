@@ -9,12 +9,16 @@ import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.sev.SevCounters;
 import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
+import dev.virtiolab.lab.trace.MachineEvents;
+import dev.virtiolab.lab.trace.Recordings;
+import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.virtio.net.DeviceLoop;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -29,6 +33,7 @@ public final class Machine implements AutoCloseable {
   private final NetBackend wire;
   private final Mainboard board;
   private final DeviceLoop deviceLoop;
+  private final Recordings recordings;
   private final GuestThread guest;
   private final Firmware firmware;
 
@@ -36,11 +41,13 @@ public final class Machine implements AutoCloseable {
       NetBackend wire,
       Mainboard board,
       DeviceLoop deviceLoop,
+      Recordings recordings,
       GuestThread guest,
       Firmware firmware) {
     this.wire = wire;
     this.board = board;
     this.deviceLoop = deviceLoop;
+    this.recordings = recordings;
     this.guest = guest;
     this.firmware = firmware;
   }
@@ -53,16 +60,37 @@ public final class Machine implements AutoCloseable {
    * @throws LabException if the guest does not boot
    */
   public static Machine start(MachineConfig config, NetBackend wire, Ipv4Address guestAddress) {
+    return start(config, wire, guestAddress, Optional.empty());
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param trace the timeline to put it on, from its first register access on; stays the caller's
+   *     to close, after the machine
+   */
+  public static Machine start(
+      MachineConfig config, NetBackend wire, Ipv4Address guestAddress, Optional<Trace> trace) {
     Mainboard board = new Mainboard(config, wire);
     DeviceLoop deviceLoop = startLoop(board);
+    MachineEvents events = new MachineEvents(board.nic(), board.nicFunction(), board.platform());
+    String name = "virtio-net " + board.nicAddress();
+    trace.ifPresent(onto -> events.add(onto.machine(name, board.platform().name())));
+    Recordings recordings = Recordings.of(events, name);
     CpuClock clock = new HostClock();
     GuestThread guest =
         new GuestThread(
-            () -> new Firmware(board.toBoard(clock), guestAddress, config.bounceSlots()));
+            () ->
+                new Firmware(
+                    board.toBoard(clock),
+                    guestAddress,
+                    config.bounceSlots(),
+                    events.dmaObserver()));
     try {
-      return new Machine(wire, board, deviceLoop, guest, guest.start());
+      return new Machine(wire, board, deviceLoop, recordings, guest, guest.start());
     } catch (RuntimeException e) {
       guest.close();
+      recordings.close();
       deviceLoop.close();
       board.close();
       throw e instanceof BootException ? LabException.failure(e.getMessage(), e) : e;
@@ -170,6 +198,7 @@ public final class Machine implements AutoCloseable {
   public void close() {
     try {
       guest.close();
+      recordings.close();
       deviceLoop.close();
     } finally {
       board.close(); // also where the loop had died, which it says when it is closed
