@@ -1,5 +1,6 @@
 package dev.virtiolab.net;
 
+import dev.virtiolab.net.ring.Claims;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
