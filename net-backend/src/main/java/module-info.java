@@ -8,5 +8,6 @@ module dev.virtiolab.net {
   requires jdk.net;
 
   exports dev.virtiolab.net;
+  exports dev.virtiolab.net.bridge;
   exports dev.virtiolab.net.netty;
 }
