@@ -7,6 +7,7 @@ import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.iommu.IoMmuDxe;
+import dev.virtiolab.firmware.iommu.NonCoherentDmaDxe;
 import dev.virtiolab.firmware.iommu.RequeueCallback;
 import dev.virtiolab.firmware.pci.PciBusDxe;
 import dev.virtiolab.firmware.pci.PciResources;
@@ -51,13 +52,24 @@ public final class DriverHost {
     this.board = board;
     HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
     bootServices = new DxeCore(board.memory(), board.clock(), handOff);
-    startIoMmu(slots);
+    startIoMmu(handOff, slots);
     pciBus = startPciBus(handOff, dmaObserver);
     virtio10 = new Virtio10Dxe(bootServices);
     require("Virtio10Dxe", virtio10.install());
   }
 
-  private void startIoMmu(BounceSlots slots) {
+  private void startIoMmu(HandOff handOff, BounceSlots slots) {
+    if (board.cache().isPresent()) {
+      NonCoherentDmaDxe dma =
+          new NonCoherentDmaDxe(
+              bootServices,
+              board.memory(),
+              board.cache().get(),
+              inbound(handOff),
+              new RequeueCallback(),
+              dmaCounters);
+      require("NonCoherentDmaDxe", dma.start());
+    }
     if (board.pageAttributes().isPresent()) {
       IoMmuDxe ioMmu =
           new IoMmuDxe(
@@ -69,6 +81,11 @@ public final class DriverHost {
               dmaCounters);
       require("IoMmuDxe", ioMmu.start());
     }
+  }
+
+  /** Where bus masters find memory: where the CPU does, unless the board says otherwise. */
+  private static HandOff.Range inbound(HandOff handOff) {
+    return handOff.inbound().orElseGet(() -> new HandOff.Range(0, handOff.ram().getLast().limit()));
   }
 
   private PciBusDxe startPciBus(HandOff handOff, DmaObserver dmaObserver) {
@@ -128,7 +145,7 @@ public final class DriverHost {
    * take its addresses as the platform makes them.
    */
   public boolean requiresAccessPlatform() {
-    return board.pageAttributes().isPresent();
+    return board.pageAttributes().isPresent() || board.cache().isPresent();
   }
 
   public DmaCounters dmaCounters() {

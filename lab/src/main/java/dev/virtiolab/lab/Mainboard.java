@@ -22,6 +22,7 @@ import dev.virtiolab.pci.host.HostLayout;
 import dev.virtiolab.pci.host.RootPort;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.pci.memory.PhysicalMemory;
+import dev.virtiolab.pci.memory.RawDram;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.net.VirtioNet;
 import dev.virtiolab.virtio.transport.VirtioPciFunction;
@@ -68,7 +69,7 @@ public final class Mainboard implements AutoCloseable {
     RandomGenerator entropy = config.entropy();
     memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
     platform = Platforms.create(config.platform(), memory, entropy);
-    hostBridge = new HostBridge(memory);
+    hostBridge = new HostBridge(memory, memory.limit() + platform.dmaOffset());
     nic = new VirtioNet(nicConfig(config), wire);
     nicAddress =
         switch (config.slot()) {
@@ -126,11 +127,18 @@ public final class Mainboard implements AutoCloseable {
       launch.finish();
       return Optional.of(measured);
     }
-    for (LaunchImage.Block block : image.blocks()) {
-      byte[] bytes = block.bytes();
-      platform.cpuMemory().write(block.address(), MemorySegment.ofArray(bytes), 0, bytes.length);
-    }
+    image.blocks().forEach(this::store);
     return Optional.empty();
+  }
+
+  /** Puts a block into DRAM, as a loader outside the guest does: past the CPU and its cache. */
+  private void store(LaunchImage.Block block) {
+    MemorySegment bytes = MemorySegment.ofArray(block.bytes());
+    RawDram dram = platform.dram();
+    for (long done = 0; done < bytes.byteSize(); done += PhysicalMemory.PAGE_BYTES) {
+      long inPage = Math.min(PhysicalMemory.PAGE_BYTES, bytes.byteSize() - done);
+      dram.write(dram.systemPhysical(block.address() + done), bytes, done, inPage);
+    }
   }
 
   private LaunchImage image() {
@@ -144,7 +152,8 @@ public final class Mainboard implements AutoCloseable {
             new Range(
                 HostLayout.WINDOW_32_BASE, HostLayout.WINDOW_32_LIMIT - HostLayout.WINDOW_32_BASE),
             new Range(
-                hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()));
+                hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()),
+            inbound());
     byte[] bytes = new byte[(int) handOff.pages().length()];
     handOff.write(MemorySegment.ofArray(bytes));
     return new LaunchImage(
@@ -153,11 +162,22 @@ public final class Mainboard implements AutoCloseable {
         List.of(new LaunchImage.Block(HandOffLayout.ADDRESS, bytes)));
   }
 
+  /** Where bus masters find memory, if that has to be said. */
+  private Optional<Range> inbound() {
+    long offset = platform.dmaOffset();
+    return offset == 0 ? Optional.empty() : Optional.of(new Range(offset, memory.limit()));
+  }
+
   // ---- what is on it
 
   /** What the guest's CPU finds. */
   public Board toBoard(CpuClock clock) {
-    return new Board(platform.cpuMemory(), hostBridge, clock, platform.pageAttributes());
+    return new Board(
+        platform.cpuMemory(),
+        hostBridge,
+        clock,
+        platform.pageAttributes(),
+        platform.cpuCache());
   }
 
   public Platform platform() {

@@ -56,7 +56,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   private final ReservedSlots slots;
   private final TeardownPolicy teardownPolicy;
   private final DmaCounters counters;
-  private final MapInfoList mapInfos = new MapInfoList();
+  private final MappingPool<MapInfo> mapInfos = new MappingPool<>(MapInfo.class, MapInfo::new);
 
   /** A driver allocates a handful of these; a search from end to end is short. */
   private final List<CommonBuffer> commonBuffers = new ArrayList<>();
@@ -206,7 +206,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
       return;
     }
     long copied = 0;
-    if (readsMemory(mapInfo.operation)) {
+    if (mapInfo.isRead()) {
       memory.copy(mapInfo.cryptedAddress, plainText, bytes);
       counters.bouncedToDevice(bytes);
       copied = bytes;
@@ -216,15 +216,6 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
       long size = mapInfo.numberOfPages << PageEncMask.PAGE_SHIFT;
       memory.fill(plainText + copied, size - copied, (byte) 0);
     }
-  }
-
-  private static boolean readsMemory(DmaOperation operation) {
-    return operation == DmaOperation.BUS_MASTER_READ || operation == DmaOperation.BUS_MASTER_READ64;
-  }
-
-  private static boolean writesMemory(DmaOperation operation) {
-    return operation == DmaOperation.BUS_MASTER_WRITE
-        || operation == DmaOperation.BUS_MASTER_WRITE64;
   }
 
   @Override
@@ -244,7 +235,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
     long bytes = mapInfo.numberOfBytes;
     if (buffer != null) {
       memory.copy(plainText, buffer.stash, bytes);
-    } else if (writesMemory(mapInfo.operation)) {
+    } else if (mapInfo.isWrite()) {
       memory.copy(plainText, mapInfo.cryptedAddress, bytes);
       counters.bouncedFromDevice(bytes);
     }
@@ -295,11 +286,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
     if (access == 0) {
       return EfiStatus.SUCCESS;
     }
-    long implied =
-        readsMemory(mapInfo.operation)
-            ? ACCESS_READ
-            : writesMemory(mapInfo.operation) ? ACCESS_WRITE : ACCESS_READ | ACCESS_WRITE;
-    return access == implied ? EfiStatus.SUCCESS : EfiStatus.INVALID_PARAMETER;
+    return access == mapInfo.impliedAccess() ? EfiStatus.SUCCESS : EfiStatus.INVALID_PARAMETER;
   }
 
   /**

@@ -1,17 +1,7 @@
 package dev.virtiolab.firmware.iommu;
 
-import dev.virtiolab.firmware.uefi.DmaMapping;
-import dev.virtiolab.firmware.uefi.DmaOperation;
-
-/** One mapping: MAP_INFO in edk2. Open while it is in its {@link MapInfoList}. */
-final class MapInfo implements DmaMapping {
-  final MapInfoList owner;
-  MapInfo previous;
-  MapInfo next;
-  boolean open;
-
-  DmaOperation operation;
-  long numberOfBytes;
+/** One mapping: MAP_INFO in edk2. */
+final class MapInfo extends PooledMapping<MapInfo> {
   long numberOfPages;
 
   /** The client's buffer, private to the guest but for a common buffer that is mapped. */
@@ -26,7 +16,8 @@ final class MapInfo implements DmaMapping {
   /** For a common buffer operation, else null. */
   CommonBuffer commonBuffer;
 
-  MapInfo(MapInfoList owner) {
-    this.owner = owner;
+  @Override
+  void forget() {
+    commonBuffer = null;
   }
 }

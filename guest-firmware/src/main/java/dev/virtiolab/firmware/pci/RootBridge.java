@@ -391,8 +391,11 @@ public final class RootBridge {
         : bootServices.freePages(hostAddress, pages);
   }
 
-  /** Flush of the protocol: nothing is posted between this bus and memory. */
+  /**
+   * Flush of the protocol: nothing is posted between this bus and memory, but what has arrived
+   * there may be hidden from the CPU.
+   */
   EfiStatus flush() {
-    return EfiStatus.SUCCESS;
+    return ioMmu != null ? ioMmu.flush() : EfiStatus.SUCCESS;
   }
 }

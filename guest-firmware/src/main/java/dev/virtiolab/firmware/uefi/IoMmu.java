@@ -24,6 +24,15 @@ public interface IoMmu {
 
   EfiStatus unmap(DmaMapping mapping);
 
+  /**
+   * Lets the CPU see what bus masters have written so far to mappings that are still open: what
+   * PciIo.Flush comes to. Not in edk2's protocol, whose root bridge has nothing to do there:
+   * neither has this one where memory is coherent.
+   */
+  default EfiStatus flush() {
+    return EfiStatus.SUCCESS;
+  }
+
   EfiStatus allocateBuffer(
       AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes);
 

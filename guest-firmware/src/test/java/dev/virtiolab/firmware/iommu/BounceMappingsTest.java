@@ -179,7 +179,7 @@ class BounceMappingsTest {
     long client = bench.pages(1);
     DmaMapping gone = bench.mapped(BUS_MASTER_READ, client, 4);
     bench.unmap(gone);
-    for (int i = 0; i < MapInfoList.QUARANTINE - 1; i++) {
+    for (int i = 0; i < MappingPool.QUARANTINE - 1; i++) {
       bench.unmap(bench.mapped(BUS_MASTER_READ, client, 4));
     }
     bench.mapped(BUS_MASTER_READ, client, 4);

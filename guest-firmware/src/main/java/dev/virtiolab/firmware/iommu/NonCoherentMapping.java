@@ -1,0 +1,17 @@
+package dev.virtiolab.firmware.iommu;
+
+/** One mapping of {@link NonCoherentDmaDxe}. */
+final class NonCoherentMapping extends PooledMapping<NonCoherentMapping> {
+  long hostAddress;
+
+  /** The bounce buffer, or {@link BouncePool#NONE} where the client's own is used. */
+  long bounce;
+
+  /** For a common buffer operation, else null. */
+  UncachedBuffer uncachedBuffer;
+
+  @Override
+  void forget() {
+    uncachedBuffer = null;
+  }
+}
