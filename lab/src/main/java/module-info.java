@@ -4,12 +4,14 @@ module dev.virtiolab.lab {
   requires transitive dev.virtiolab.virtio;
   requires dev.virtiolab.posix;
   requires info.picocli;
+  requires java.logging;
   requires jdk.jfr;
   requires jdk.management;
   requires tools.jackson.databind;
 
   exports dev.virtiolab.lab;
   exports dev.virtiolab.lab.bench;
+  exports dev.virtiolab.lab.dmacheck;
   exports dev.virtiolab.lab.dump;
   exports dev.virtiolab.lab.host;
   exports dev.virtiolab.lab.segment;

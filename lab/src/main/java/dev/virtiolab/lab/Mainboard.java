@@ -29,6 +29,7 @@ import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
 
 /**
@@ -66,19 +67,32 @@ public final class Mainboard implements AutoCloseable {
    * @param wire what the NIC is plugged into; stays the caller's to close, after the board
    */
   public Mainboard(MachineConfig config, NetBackend wire) {
+    this(config, wire, memory -> memory);
+  }
+
+  /**
+   * As the other constructor, with a probe between the NIC and memory.
+   *
+   * @param probe makes of what the platform shows the NIC, translated or not, what the NIC sees
+   */
+  public Mainboard(MachineConfig config, NetBackend wire, UnaryOperator<BusMemory> probe) {
     RandomGenerator entropy = config.entropy();
     memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
     platform = Platforms.create(config.platform(), memory, entropy);
     hostBridge = new HostBridge(memory, memory.limit() + platform.dmaOffset());
     nic = new VirtioNet(nicConfig(config), wire);
-    nicAddress =
-        switch (config.slot()) {
-          case ROOT_BUS -> ON_ROOT_BUS;
-          case ROOT_PORT -> BEHIND_ROOT_PORT;
-        };
-    nicFunction = plugNic(config.slot());
+    nicAddress = addressOf(config.slot());
+    nicFunction = plugNic(config.slot(), probe);
     hostBridge.powerOn();
     measurement = load(entropy);
+  }
+
+  /** Where a NIC in {@code slot} is, once the firmware has numbered the buses. */
+  public static PciAddress addressOf(MachineConfig.Slot slot) {
+    return switch (slot) {
+      case ROOT_BUS -> ON_ROOT_BUS;
+      case ROOT_PORT -> BEHIND_ROOT_PORT;
+    };
   }
 
   private VirtioNet.Config nicConfig(MachineConfig config) {
@@ -90,9 +104,9 @@ public final class Mainboard implements AutoCloseable {
     return new VirtioNet.Config(mac, config.mtu(), translated, translated);
   }
 
-  private VirtioPciFunction plugNic(MachineConfig.Slot slot) {
-    BusMemory translated = platform.busMemory(nicAddress.requesterId());
-    BusMemory physical = platform.physicalBusMemory();
+  private VirtioPciFunction plugNic(MachineConfig.Slot slot, UnaryOperator<BusMemory> probe) {
+    BusMemory translated = probe.apply(platform.busMemory(nicAddress.requesterId()));
+    BusMemory physical = probe.apply(platform.physicalBusMemory());
     // The firmware polls: interrupts are counted where they are raised, and end here.
     MessageTarget messages = (address, data) -> {};
     InterruptPin pin = InterruptPin.UNCONNECTED;

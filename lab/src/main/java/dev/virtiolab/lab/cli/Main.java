@@ -21,6 +21,7 @@ import picocli.CommandLine.ParameterException;
     subcommands = {
       PingCommand.class,
       UpCommand.class,
+      DmaCheckCommand.class,
       DumpCommand.class,
       DoctorCommand.class,
       TestCommand.class
