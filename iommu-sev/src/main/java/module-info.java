@@ -9,4 +9,5 @@ module dev.virtiolab.iommu {
   exports dev.virtiolab.iommu.noncoherent;
   exports dev.virtiolab.iommu.sev;
   exports dev.virtiolab.iommu.sev.launch;
+  exports dev.virtiolab.iommu.vtd;
 }

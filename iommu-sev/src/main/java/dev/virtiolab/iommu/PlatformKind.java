@@ -7,6 +7,8 @@ import java.util.List;
 public enum PlatformKind {
   /** Identity and coherent: no IOMMU, no encryption. */
   PC("pc"),
+  /** A DMA remapping unit that denies what is not mapped, device by device. */
+  VTD("vtd"),
   /** An offset between CPU and bus addresses, and a CPU cache that bus masters do not see. */
   NONCOHERENT("noncoherent"),
   /** AMD Secure Encrypted Virtualization: memory is ciphertext to all but the guest's CPU. */

@@ -3,6 +3,7 @@ package dev.virtiolab.iommu;
 import dev.virtiolab.iommu.noncoherent.NonCoherentPlatform;
 import dev.virtiolab.iommu.pc.PcPlatform;
 import dev.virtiolab.iommu.sev.SevPlatform;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import java.util.random.RandomGenerator;
 
@@ -21,6 +22,7 @@ public final class Platforms {
   public static Platform create(PlatformKind kind, PhysicalMemory memory, RandomGenerator entropy) {
     return switch (kind) {
       case PC -> new PcPlatform(memory);
+      case VTD -> new VtdPlatform(memory);
       case NONCOHERENT -> new NonCoherentPlatform(memory);
       case SEV -> new SevPlatform(memory, entropy);
     };

@@ -30,8 +30,9 @@ class PlatformKindTest {
   void anUnknownPlatformIsRefusedWithTheNamesOfTheKnown() {
     UnknownPlatformException refused =
         assertThrows(UnknownPlatformException.class, () -> PlatformKind.parse("tdx"));
-    assertEquals("unknown platform 'tdx'; known are: pc, noncoherent, sev", refused.getMessage());
+    assertEquals(
+        "unknown platform 'tdx'; known are: pc, vtd, noncoherent, sev", refused.getMessage());
     assertEquals("tdx", refused.asked());
-    assertEquals(List.of("pc", "noncoherent", "sev"), refused.known());
+    assertEquals(List.of("pc", "vtd", "noncoherent", "sev"), refused.known());
   }
 }
