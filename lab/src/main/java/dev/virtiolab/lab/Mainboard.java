@@ -12,6 +12,7 @@ import dev.virtiolab.iommu.sev.launch.LaunchImage;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
 import dev.virtiolab.iommu.sev.launch.LaunchSession;
 import dev.virtiolab.iommu.sev.launch.SevApi;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.config.PciAddress;
 import dev.virtiolab.pci.cpu.CpuClock;
@@ -40,6 +41,7 @@ import java.util.random.RandomGenerator;
  *   0000_0000  RAM, 128 MiB      hand-off at 0080_0000, firmware at 0090_0000
  *   b000_0000  ECAM
  *   c000_0000  32-bit BARs
+ *   fed9_0000  DMA remapping unit, on vtd
  *  1_0000_0000 RAM, 128 MiB
  *  above       64-bit BARs
  * </pre>
@@ -80,6 +82,9 @@ public final class Mainboard implements AutoCloseable {
     memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
     platform = Platforms.create(config.platform(), memory, entropy);
     hostBridge = new HostBridge(memory, memory.limit() + platform.dmaOffset());
+    if (platform instanceof VtdPlatform vtd) {
+      hostBridge.attach(HostLayout.REMAPPING_BASE, HostLayout.REMAPPING_BYTES, vtd.registers());
+    }
     nic = new VirtioNet(nicConfig(config), wire);
     nicAddress = addressOf(config.slot());
     nicFunction = plugNic(config.slot(), probe);
@@ -167,7 +172,8 @@ public final class Mainboard implements AutoCloseable {
                 HostLayout.WINDOW_32_BASE, HostLayout.WINDOW_32_LIMIT - HostLayout.WINDOW_32_BASE),
             new Range(
                 hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()),
-            inbound());
+            inbound(),
+            remapping());
     byte[] bytes = new byte[(int) handOff.pages().length()];
     handOff.write(MemorySegment.ofArray(bytes));
     return new LaunchImage(
@@ -182,16 +188,19 @@ public final class Mainboard implements AutoCloseable {
     return offset == 0 ? Optional.empty() : Optional.of(new Range(offset, memory.limit()));
   }
 
+  /** Where the DMA remapping unit is, on a board that has one. */
+  private Optional<Range> remapping() {
+    return platform instanceof VtdPlatform
+        ? Optional.of(new Range(HostLayout.REMAPPING_BASE, HostLayout.REMAPPING_BYTES))
+        : Optional.empty();
+  }
+
   // ---- what is on it
 
   /** What the guest's CPU finds. */
   public Board toBoard(CpuClock clock) {
     return new Board(
-        platform.cpuMemory(),
-        hostBridge,
-        clock,
-        platform.pageAttributes(),
-        platform.cpuCache());
+        platform.cpuMemory(), hostBridge, clock, platform.pageAttributes(), platform.cpuCache());
   }
 
   public Platform platform() {

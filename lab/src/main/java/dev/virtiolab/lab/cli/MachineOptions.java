@@ -21,7 +21,7 @@ final class MachineOptions {
 
   @Option(
       names = "--platform",
-      paramLabel = "pc|noncoherent|sev",
+      paramLabel = "pc|vtd|noncoherent|sev",
       defaultValue = "pc",
       description = "what stands between device and memory (default: ${DEFAULT-VALUE})")
   private String platform;
