@@ -13,10 +13,11 @@ import java.util.List;
  * Timer events: UEFI Specification 2.10, 7.1.7 "EFI_BOOT_SERVICES.SetTimer()"; edk2's Timer.c.
  *
  * <p>The machine has a one-shot timer, set to the first expiry in the list. Its interrupt is not
- * asynchronous: it is taken, once due, at the next place where interrupts are enabled and the
- * firmware calls the core: where the TPL falls to below HIGH_LEVEL (every service that takes a
- * lock), in checkEvent, and whenever time passes in stall or waitForEvent. So a machine whose clock
- * moves only in {@link CpuClock#idle} takes it only there, and replays exactly.
+ * asynchronous: it is taken, once due, at one of the next places where interrupts are enabled and
+ * the firmware calls the core: where the TPL falls (from HIGH_LEVEL always, from a lower level a
+ * few times later at most, see {@link TplService}), in checkEvent, and whenever time passes in
+ * stall or waitForEvent. So a machine whose clock moves only in {@link CpuClock#idle} takes it only
+ * there, and replays exactly.
  *
  * <p>As in edk2, the interrupt only signals an event of the core's own at HIGH_LEVEL - 1, whose
  * notification looks through the list and signals what has expired.

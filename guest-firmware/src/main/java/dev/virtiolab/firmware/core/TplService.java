@@ -13,12 +13,17 @@ import dev.virtiolab.firmware.uefi.Tpl;
  * higher level runs nested at once and one for the same level waits.
  *
  * <p>Interrupts are enabled below HIGH_LEVEL. This machine has one interrupt, the timer's, and
- * takes it where the level falls to below HIGH_LEVEL and where a service asks for it.
+ * takes it where the level falls from HIGH_LEVEL, where a service asks for it, and, since it cannot
+ * come between two instructions, at every {@value #FALLS_PER_LOOK}th fall from any other level.
  */
 final class TplService {
+  /** A look at the clock costs a third of what sending a frame does. */
+  private static final int FALLS_PER_LOOK = 16;
+
   private final NotifyQueue queue;
   private Runnable interrupt = () -> {};
   private int current = Tpl.APPLICATION;
+  private int fallsUntilLook = FALLS_PER_LOOK;
 
   TplService(NotifyQueue queue) {
     this.queue = queue;
@@ -46,16 +51,20 @@ final class TplService {
     if (oldTpl > current || oldTpl < 0) {
       throw new IllegalStateException("restoreTpl: from=" + current + " to=" + oldTpl);
     }
+    boolean enablesInterrupts = current == Tpl.HIGH_LEVEL;
     for (int level = queue.highestPending(); level > oldTpl; level = queue.highestPending()) {
       current = level;
       dispatch(level);
     }
     current = oldTpl;
-    takeInterrupt();
+    if (enablesInterrupts || --fallsUntilLook <= 0) {
+      takeInterrupt();
+    }
   }
 
   /** Takes an interrupt that is due, where interrupts are enabled. */
   void takeInterrupt() {
+    fallsUntilLook = FALLS_PER_LOOK;
     if (current < Tpl.HIGH_LEVEL) {
       interrupt.run();
     }

@@ -119,6 +119,16 @@ class TimerServiceTest {
   }
 
   @Test
+  void aTimerFiresAFewServicesLaterAtMostWhereNobodyWaits() {
+    core.setTimer(timer(logsTime("fired")), TimerDelay.RELATIVE, MILLISECOND);
+    bench.clock.advance(2_000_000);
+    for (int service = 0; service < 16; service++) {
+      core.restoreTpl(core.raiseTpl(Tpl.CALLBACK));
+    }
+    assertEquals(List.of("fired at 2000"), bench.log);
+  }
+
+  @Test
   void aPeriodicTimerThatIsLateFiresOnceAndStartsAfresh() {
     core.setTimer(timer(logsTime("fired")), TimerDelay.PERIODIC, 2 * MILLISECOND);
     int old = core.raiseTpl(Tpl.HIGH_LEVEL);
