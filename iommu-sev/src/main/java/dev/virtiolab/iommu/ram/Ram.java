@@ -16,8 +16,10 @@ public final class Ram {
   public static final long PAGE_MASK = PAGE_BYTES - 1;
 
   private final RamBank[] banks;
-  // The bank that almost every access goes to, found without touching the array.
+  // A PC has two, below and above 4 GiB: found without touching the array. Firmware allocates from
+  // the top.
   private final RamBank first;
+  private final RamBank last;
   private final int pages;
 
   public Ram(PhysicalMemory memory) {
@@ -29,6 +31,7 @@ public final class Ram {
       page = banks[i].limitPage();
     }
     first = banks[0];
+    last = banks[banks.length - 1];
     pages = page;
   }
 
@@ -39,10 +42,13 @@ public final class Ram {
 
   /** The bank that holds {@code address}, or null where there is no RAM. */
   public RamBank find(long address) {
+    if (last.contains(address)) {
+      return last;
+    }
     if (first.contains(address)) {
       return first;
     }
-    for (int i = 1; i < banks.length; i++) {
+    for (int i = 1; i < banks.length - 1; i++) {
       if (banks[i].contains(address)) {
         return banks[i];
       }
@@ -56,11 +62,7 @@ public final class Ram {
    * @throws IndexOutOfBoundsException where there is no RAM
    */
   public RamBank bank(long address) {
-    RamBank bank = first;
-    if (bank.contains(address)) {
-      return bank;
-    }
-    bank = find(address);
+    RamBank bank = find(address);
     if (bank == null) {
       throw new IndexOutOfBoundsException("no RAM at address=0x%x".formatted(address));
     }
