@@ -104,6 +104,9 @@ final class VirtioNetTransmitter {
    * Lays out the chains in a ring that is clear. Completions are polled for, without interrupts.
    */
   void layOut() {
+    // No checksum or segmentation is left to the device, and num_buffers is 0 on transmit (5.1.6.2
+    // "Packet Transmission"): every header is 12 zero bytes, always.
+    memory.fill(headers, (long) HEADER_STRIDE * freeStack.length, (byte) 0);
     free = freeStack.length;
     for (int request = 0; request < free; request++) {
       // The top of the stack is request 0.
@@ -131,10 +134,6 @@ final class VirtioNetTransmitter {
     int request = freeStack[free - 1];
     int head = 2 * request;
     long header = headers + (long) HEADER_STRIDE * request;
-    // No checksum or segmentation is left to the device, and num_buffers is 0 on transmit (5.1.6.2
-    // "Packet Transmission"): 12 zero bytes.
-    memory.putLong(header, 0);
-    memory.putInt(header + 8, 0);
     EfiStatus status =
         VirtioLib.virtioMapAllBytesInSharedBuffer(
             virtIo,
