@@ -6,12 +6,15 @@ import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.bench.Direction;
 import dev.virtiolab.lab.bench.PacketRun;
 import dev.virtiolab.lab.bench.PacketRun.Result;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.Arrays;
 
 /**
  * Nanoseconds per frame through a whole machine, while one works on it. Run by hand, with groups of
  * arguments {@code PLATFORM DIRECTION THREADS BYTES}, such as {@code pc tx 1 64}; nothing is
- * asserted, since machines differ.
+ * asserted, since machines differ. The guest thread's processor time is printed beside the time
+ * that passed: on a machine that is shared it is the steadier of the two.
  */
 final class PacketSpeed {
   private static final long RUN_NANOS = Long.getLong("millis", 500) * 1_000_000;
@@ -33,21 +36,26 @@ final class PacketSpeed {
   private static void measure(
       PlatformKind platform, Direction direction, int threads, int frameBytes) {
     double[] nanos = new double[RUNS];
+    double[] cpuNanos = new double[RUNS];
+    ThreadMXBean clock = ManagementFactory.getThreadMXBean();
     double allocated = 0;
     try (PacketRun run = new PacketRun(config(platform), direction, threads, frameBytes)) {
       for (int i = 0; i < WARM_UPS; i++) {
         run.run(RUN_NANOS);
       }
       for (int i = 0; i < RUNS; i++) {
+        long before = clock.getCurrentThreadCpuTime();
         Result result = run.run(RUN_NANOS);
+        cpuNanos[i] = (double) (clock.getCurrentThreadCpuTime() - before) / result.frames();
         nanos[i] = (double) result.nanos() / result.frames();
         allocated = Math.max(allocated, result.bytesAllocatedPerFrame());
       }
     }
     Arrays.sort(nanos);
+    Arrays.sort(cpuNanos);
     double median = nanos[RUNS / 2];
     System.out.printf(
-        "%-12s %-4s threads=%d bytes=%4d  %6.1f ns (%.1f-%.1f)  %6.2f M/s  allocated=%.4f%n",
+        "%-12s %-4s threads=%d bytes=%4d  %6.1f ns (%.1f-%.1f)  cpu %6.1f (%.1f-)  %6.2f M/s  allocated=%.4f%n",
         platform,
         direction,
         threads,
@@ -55,6 +63,8 @@ final class PacketSpeed {
         median,
         nanos[0],
         nanos[RUNS - 1],
+        cpuNanos[RUNS / 2],
+        cpuNanos[0],
         1e3 / median,
         allocated);
   }
