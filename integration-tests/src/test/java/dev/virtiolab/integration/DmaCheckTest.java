@@ -73,8 +73,36 @@ class DmaCheckTest {
           READ_FOR_WRITE, GARBLED,
           SHORT_MAP, GARBLED);
 
+  /**
+   * noncoherent: a bus address is the CPU's plus 2 GiB, and the device sees memory without the
+   * cache. Map writes lines back and Unmap throws them away; a buffer that the device writes and
+   * that shares its last line with others is bounced.
+   *
+   * <ul>
+   *   <li>NO_MAP, HOST_ADDRESS: no memory answers at the CPU's address of a ring above 4 GiB.
+   *   <li>EARLY_UNMAP: Map has written the frame back, Unmap of a read does nothing: by luck.
+   *   <li>NO_UNMAP: the CPU goes on seeing the lines that it had, or never gets the bounced bytes.
+   *   <li>FOREIGN_COMMON_BUFFER: the pages are cached, so that they cannot be shared all the time.
+   *   <li>READ_FOR_WRITE: Unmap of a read throws no lines away, and what is seen is from before.
+   *   <li>SHORT_MAP: the last lines are not written back.
+   * </ul>
+   */
+  private static final Map<Mistake, Verdict> NONCOHERENT =
+      Map.of(
+          NONE, WORKS,
+          NO_MAP, FAULT,
+          HOST_ADDRESS, FAULT,
+          EARLY_UNMAP, UNNOTICED,
+          NO_UNMAP, GARBLED,
+          FOREIGN_COMMON_BUFFER, REFUSED,
+          READ_FOR_WRITE, GARBLED,
+          SHORT_MAP, GARBLED);
+
   private static final Map<PlatformKind, Map<Mistake, Verdict>> EXPECTED =
-      Map.of(PlatformKind.PC, PC, PlatformKind.SEV, SEV);
+      Map.of(
+          PlatformKind.PC, PC,
+          PlatformKind.NONCOHERENT, NONCOHERENT,
+          PlatformKind.SEV, SEV);
 
   static Stream<Arguments> cells() {
     return EXPECTED.keySet().stream()

@@ -36,6 +36,10 @@ class MistakesTest {
         "ping --backend tap:a-name-that-is-too-long | 15",
         "ping --bounce-slots many           | many",
         "dump --at midnight                 | midnight",
+        "dma-check --mistake sloth          | no-map",
+        "dma-check --platform vax           | vax",
+        "dma-check --bounce-slots many      | many",
+        "dma-check --seed today             | --seed",
         "test                               | ./vlab test",
       })
   void isOneLineThatNamesIt(String arguments, String named) {
