@@ -74,7 +74,7 @@ public final class Machine implements AutoCloseable {
     Mainboard board = new Mainboard(config, wire);
     DeviceLoop deviceLoop = startLoop(board);
     MachineEvents events = new MachineEvents(board.nic(), board.nicFunction(), board.platform());
-    String name = "virtio-net " + board.nicAddress();
+    String name = "virtio-net " + board.nicAddress() + " " + config.mac();
     trace.ifPresent(onto -> events.add(onto.machine(name, board.platform().name())));
     Recordings recordings = Recordings.of(events, name);
     CpuClock clock = new HostClock();

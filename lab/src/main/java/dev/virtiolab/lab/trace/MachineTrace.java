@@ -57,7 +57,8 @@ final class MachineTrace implements MachineObserver {
   /**
    * @param clock nanoseconds on the trace's clock
    * @param machine how many machines are on the timeline already
-   * @param nic what the device is called there, such as {@code virtio-net 00:04.0}
+   * @param nic what the device is called there, such as {@code virtio-net 00:04.0
+   *     52:54:00:12:34:56}
    * @param platform what stands between device and memory
    */
   MachineTrace(TraceFile file, LongSupplier clock, int machine, String nic, String platform) {

@@ -29,7 +29,8 @@ public final class Recordings implements AutoCloseable {
   }
 
   /**
-   * @param nic what the machine's device is called in events, such as {@code virtio-net 00:04.0}
+   * @param nic what the machine's device is called in events, such as {@code virtio-net 00:04.0
+   *     52:54:00:12:34:56}
    * @return to be closed with the machine
    */
   public static Recordings of(MachineEvents events, String nic) {

@@ -42,7 +42,8 @@ public final class Trace implements AutoCloseable {
   /**
    * Gives a machine its tracks.
    *
-   * @param nic what its device is called there, such as {@code virtio-net 00:04.0}
+   * @param nic what its device is called there, such as {@code virtio-net 00:04.0
+   *     52:54:00:12:34:56}
    * @param platform what stands between device and memory
    */
   public synchronized MachineObserver machine(String nic, String platform) {
