@@ -10,7 +10,10 @@ import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -20,6 +23,13 @@ class BackendContractTest {
   private static final int MAX = 2048;
 
   @TempDir Path folder;
+
+  private final List<NetBackend> peers = new ArrayList<>();
+
+  @AfterEach
+  void closePeers() {
+    peers.forEach(NetBackend::close);
+  }
 
   /** A back end, and a way to make a frame arrive at it; null where the test has none. */
   private record Subject(NetBackend backend, Consumer<byte[]> arrive) implements AutoCloseable {
@@ -35,6 +45,7 @@ class BackendContractTest {
     SINK,
     SOURCE,
     TAP,
+    DGRAM,
     CAPTURE,
     SCRIPTED
   }
@@ -58,6 +69,13 @@ class BackendContractTest {
       case TAP -> {
         Requirements.assumeTap();
         return new Subject(TapBackend.open(""), null);
+      }
+      case DGRAM -> {
+        Path here = folder.resolve("here");
+        Path there = folder.resolve("there");
+        DatagramBackend peer = DatagramBackend.unix(there, here);
+        peers.add(peer);
+        return new Subject(DatagramBackend.unix(here, there), frame -> Frames.send(peer, frame));
       }
       case CAPTURE -> {
         LoopbackBackend.Pair pair = LoopbackBackend.pair(8, MAX);

@@ -25,8 +25,12 @@ public final class Errno {
   public static final int ENAMETOOLONG = 36;
   public static final int ENOSYS = 38;
   public static final int EBADFD = 77;
+  public static final int EMSGSIZE = 90;
+  public static final int EADDRINUSE = 98;
+  public static final int EADDRNOTAVAIL = 99;
   public static final int ENETDOWN = 100;
   public static final int ENOBUFS = 105;
+  public static final int ECONNREFUSED = 111;
 
   private Errno() {}
 
@@ -58,6 +62,10 @@ public final class Errno {
       case EBADFD -> "EBADFD";
       case ENETDOWN -> "ENETDOWN";
       case ENOBUFS -> "ENOBUFS";
+      case EMSGSIZE -> "EMSGSIZE";
+      case EADDRINUSE -> "EADDRINUSE";
+      case EADDRNOTAVAIL -> "EADDRNOTAVAIL";
+      case ECONNREFUSED -> "ECONNREFUSED";
       default -> "errno " + errno;
     };
   }
@@ -90,6 +98,10 @@ public final class Errno {
       case EBADFD -> "File descriptor in bad state";
       case ENETDOWN -> "Network is down";
       case ENOBUFS -> "No buffer space available";
+      case EMSGSIZE -> "Message too long";
+      case EADDRINUSE -> "Address already in use";
+      case EADDRNOTAVAIL -> "Cannot assign requested address";
+      case ECONNREFUSED -> "Connection refused";
       default -> "Unknown error";
     };
   }

@@ -26,6 +26,13 @@ final class LibC {
   static final int EFD_NONBLOCK = O_NONBLOCK;
   static final int EFD_CLOEXEC = O_CLOEXEC;
 
+  static final int AF_UNIX = 1;
+  static final int AF_INET = 2;
+  static final int SOCK_DGRAM = 2;
+  static final int SOCK_NONBLOCK = O_NONBLOCK;
+  static final int SOCK_CLOEXEC = O_CLOEXEC;
+  static final int MSG_TRUNC = 0x20;
+
   static final int F_GETFD = 1;
   static final int F_SETFD = 2;
   static final int FD_CLOEXEC = 1;
@@ -67,6 +74,18 @@ final class LibC {
   static native int eventfd_write(int fd, long value);
 
   static native int ppoll(long fds, long count, long timeout, long signalMask);
+
+  static native int socket(int domain, int type, int protocol);
+
+  static native int bind(int fd, long address, int length);
+
+  static native int connect(int fd, long address, int length);
+
+  static native long sendto(
+      int fd, long buffer, long length, int flags, long address, int addressLength);
+
+  static native long recvfrom(
+      int fd, long buffer, long length, int flags, long address, long addressLength);
 
   static native int execvp(long file, long argv);
 

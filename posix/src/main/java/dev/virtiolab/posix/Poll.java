@@ -5,7 +5,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Waits for any of a few descriptors to become readable: ppoll(2). Nothing is allocated per call.
+ * Waits for any of a few descriptors to become readable, or writable: ppoll(2). Nothing is
+ * allocated per call.
  *
  * <p>A descriptor that fails or hangs up is reported once by {@link #failed} and then left out, so
  * that a loop around {@link #await} does not spin on it. One thread uses an instance.
@@ -26,6 +27,7 @@ public final class Poll implements AutoCloseable {
   private static final int TV_NSEC = 8;
 
   private static final short POLLIN = 0x01;
+  private static final short POLLOUT = 0x04;
   private static final short POLLERR = 0x08;
   private static final short POLLHUP = 0x10;
   private static final short POLLNVAL = 0x20;
@@ -51,18 +53,27 @@ public final class Poll implements AutoCloseable {
   }
 
   /**
-   * Watches {@code fd} from now on; a negative one is never ready.
+   * Watches whether {@code fd} can be read from now on; a negative one is never ready.
    *
    * @return its index
    * @throws IllegalStateException if there is no room for one more
    */
   public int add(int fd) {
+    return add(fd, POLLIN);
+  }
+
+  /** Likewise, whether it can be written. */
+  public int addWritable(int fd) {
+    return add(fd, POLLOUT);
+  }
+
+  private int add(int fd, short events) {
     if (count == capacity) {
       throw new IllegalStateException("room for " + capacity + " descriptors only");
     }
     long at = at(count);
     fds.set(ValueLayout.JAVA_INT, at + FD, fd);
-    fds.set(ValueLayout.JAVA_SHORT, at + EVENTS, POLLIN);
+    fds.set(ValueLayout.JAVA_SHORT, at + EVENTS, events);
     fds.set(ValueLayout.JAVA_SHORT, at + REVENTS, (short) 0);
     return count++;
   }
@@ -100,6 +111,11 @@ public final class Poll implements AutoCloseable {
   /** Whether the last {@link #await} found descriptor {@code index} readable. */
   public boolean readable(int index) {
     return (revents(index) & POLLIN) != 0;
+  }
+
+  /** Whether the last {@link #await} found descriptor {@code index} writable. */
+  public boolean writable(int index) {
+    return (revents(index) & POLLOUT) != 0;
   }
 
   /** Whether the last {@link #await} found that descriptor {@code index} is of no more use. */
