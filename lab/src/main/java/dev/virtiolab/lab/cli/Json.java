@@ -17,4 +17,14 @@ final class Json {
   static String of(Object value) {
     return MAPPER.writeValueAsString(value);
   }
+
+  /** Without line breaks, for a stream of objects. */
+  static String lineOf(Object value) {
+    return MAPPER.writer().without(SerializationFeature.INDENT_OUTPUT).writeValueAsString(value);
+  }
+
+  /** What {@link #lineOf} wrote. */
+  static <T> T parse(String line, Class<T> type) {
+    return MAPPER.readValue(line, type);
+  }
 }

@@ -22,6 +22,7 @@ import picocli.CommandLine.ParameterException;
       PingCommand.class,
       UpCommand.class,
       DmaCheckCommand.class,
+      BenchCommand.class,
       DumpCommand.class,
       DoctorCommand.class,
       TestCommand.class
