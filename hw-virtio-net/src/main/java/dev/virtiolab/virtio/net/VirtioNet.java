@@ -249,6 +249,11 @@ public final class VirtioNet implements VirtioDevice {
       boolean toSend = transmit.enableKicks() && !txHeld;
       boolean room = receive.enableKicks();
       boolean frame = backend.peek() != 0;
+      if (room && !frame) {
+        // With buffers to spare it is a frame that is waited for: each further buffer would wake
+        // us for nothing.
+        receive.disableKicks();
+      }
       checkQueues();
       if (toSend || (frame && (room || !linkUp))) {
         return Rest.NONE;
