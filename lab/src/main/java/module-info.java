@@ -16,6 +16,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab.host;
   exports dev.virtiolab.lab.segment;
   exports dev.virtiolab.lab.trace;
+  exports dev.virtiolab.lab.throughput;
 
   // picocli sets options by reflection, Jackson reads the records that --json prints.
   opens dev.virtiolab.lab.cli to

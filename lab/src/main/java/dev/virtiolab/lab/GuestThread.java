@@ -69,6 +69,16 @@ public final class GuestThread implements AutoCloseable {
     }
   }
 
+  /**
+   * Runs a request that takes until its maker ends it; other requests, and {@link #close}, wait for
+   * that.
+   *
+   * @return its result, once it has one; exceptionally if the guest has ended
+   */
+  public <T> CompletableFuture<T> begin(Function<Firmware, T> request) {
+    return submit(request);
+  }
+
   private <T> CompletableFuture<T> submit(Function<Firmware, T> request) {
     CompletableFuture<T> answer = new CompletableFuture<>();
     requests.add(

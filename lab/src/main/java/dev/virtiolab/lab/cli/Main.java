@@ -20,6 +20,7 @@ import picocli.CommandLine.ParameterException;
     sortOptions = false,
     subcommands = {
       PingCommand.class,
+      IperfCommand.class,
       UpCommand.class,
       DmaCheckCommand.class,
       BenchCommand.class,

@@ -5,14 +5,10 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
-import dev.virtiolab.lab.host.TunDevice;
 import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
-import dev.virtiolab.net.CapturingBackend;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
-import dev.virtiolab.posix.PosixException;
-import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.List;
@@ -58,12 +54,12 @@ public final class Segment implements AutoCloseable {
    */
   public static Segment open(MachineConfig config, Wire wire) {
     BackendSpec.TapInterface spec = tapOf(wire.backend());
-    TapBackend tap = openTap(spec);
+    TapBackend tap = TapLink.open(spec);
     NetBackend end = tap;
     try {
       TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, config.mtu().orElse(ETHERNET_MTU));
       if (wire.capture().isPresent()) {
-        end = capture(tap, wire.capture().get());
+        end = TapLink.capture(tap, wire.capture().get());
       }
       return new Segment(tap, end, Machine.start(config, end, GUEST_ADDRESS));
     } catch (RuntimeException e) {
@@ -72,7 +68,12 @@ public final class Segment implements AutoCloseable {
     }
   }
 
-  private static BackendSpec.TapInterface tapOf(String backend) {
+  /**
+   * The TAP that {@code backend} names.
+   *
+   * @throws LabException if it names none
+   */
+  public static BackendSpec.TapInterface tapOf(String backend) {
     try {
       if (BackendSpec.parse(backend) instanceof BackendSpec.TapInterface tap) {
         return tap;
@@ -82,24 +83,6 @@ public final class Segment implements AutoCloseable {
     }
     throw LabException.usage(
         "--backend " + backend + " has no host on its far side: here it takes tap or tap:NAME");
-  }
-
-  private static TapBackend openTap(BackendSpec.TapInterface spec) {
-    try {
-      return spec.open();
-    } catch (PosixException e) {
-      String remedy = TunDevice.remedy();
-      throw LabException.usage(
-          "no TAP can be made: " + e.getMessage() + (remedy.isEmpty() ? "" : "; " + remedy), e);
-    }
-  }
-
-  private static NetBackend capture(TapBackend tap, Path file) {
-    try {
-      return CapturingBackend.open(tap, file);
-    } catch (IOException e) {
-      throw LabException.usage("cannot write --pcap " + file + ": " + e, e);
-    }
   }
 
   public String tapName() {
