@@ -32,6 +32,8 @@ final class CachedBank {
   private static final byte UNCACHED = 4;
 
   private final RamBank ram;
+  private final long base;
+  private final long size;
   private final MemorySegment dram;
   private final MemorySegment shadow;
   private final byte[] states;
@@ -48,6 +50,8 @@ final class CachedBank {
           "a bank behind a cache is at most 128 GiB: bytes=" + ram.segment().byteSize());
     }
     this.ram = ram;
+    this.base = ram.base();
+    this.size = ram.segment().byteSize();
     this.dram = ram.segment();
     this.shadow = shadow.segment();
     this.states = new byte[(int) lines];
@@ -55,11 +59,12 @@ final class CachedBank {
   }
 
   boolean contains(long address) {
-    return ram.contains(address);
+    // Unsigned: one comparison for both ends.
+    return Long.compareUnsigned(address - base, size) < 0;
   }
 
   long offset(long address) {
-    return ram.offset(address);
+    return address - base;
   }
 
   /** As {@link RamBank#check}. */
@@ -278,9 +283,9 @@ final class CachedBank {
   // ---- lines
 
   private void checkOffset(long offset, int width) {
-    if (offset > dram.byteSize() - width) {
+    if (offset > size - width) {
       throw new IndexOutOfBoundsException(
-          "access leaves RAM: address=0x%x bytes=%d".formatted(ram.base() + offset, width));
+          "access leaves RAM: address=0x%x bytes=%d".formatted(base + offset, width));
     }
   }
 

@@ -8,8 +8,10 @@ import dev.virtiolab.pci.memory.PhysicalMemory;
 /** The cache over all banks of RAM. */
 final class DataCache implements CpuCache {
   private final CachedBank[] banks;
-  // The bank that almost every access goes to, found without touching the array.
+  // A PC has two, below and above 4 GiB: found without touching the array. Firmware allocates from
+  // the top.
   private final CachedBank first;
+  private final CachedBank last;
   private final CacheTally tally = new CacheTally();
   private volatile PlatformObserver observer = PlatformObserver.NONE;
 
@@ -27,6 +29,7 @@ final class DataCache implements CpuCache {
                     new CachedBank(ram.bank(region.base()), shadows.bank(region.base()), tally))
             .toArray(CachedBank[]::new);
     first = banks[0];
+    last = banks[banks.length - 1];
   }
 
   void observe(PlatformObserver listener) {
@@ -43,14 +46,16 @@ final class DataCache implements CpuCache {
    * @throws IndexOutOfBoundsException where there is no RAM
    */
   CachedBank bank(long address) {
-    CachedBank bank = first;
-    return bank.contains(address) ? bank : anyBank(address);
+    if (last.contains(address)) {
+      return last;
+    }
+    return first.contains(address) ? first : bankBetween(address);
   }
 
-  private CachedBank anyBank(long address) {
-    for (CachedBank bank : banks) {
-      if (bank.contains(address)) {
-        return bank;
+  private CachedBank bankBetween(long address) {
+    for (int i = 1; i < banks.length - 1; i++) {
+      if (banks[i].contains(address)) {
+        return banks[i];
       }
     }
     throw new IndexOutOfBoundsException("no RAM at address=0x%x".formatted(address));
