@@ -9,6 +9,8 @@ import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.iommu.IoMmuDxe;
 import dev.virtiolab.firmware.iommu.NonCoherentDmaDxe;
 import dev.virtiolab.firmware.iommu.RequeueCallback;
+import dev.virtiolab.firmware.iommu.VTdDxe;
+import dev.virtiolab.firmware.iommu.VTdPolicy;
 import dev.virtiolab.firmware.pci.PciBusDxe;
 import dev.virtiolab.firmware.pci.PciResources;
 import dev.virtiolab.firmware.pci.RootBridge;
@@ -69,6 +71,12 @@ public final class DriverHost {
               new RequeueCallback(),
               dmaCounters);
       require("NonCoherentDmaDxe", dma.start());
+    }
+    if (handOff.remapping().isPresent()) {
+      VTdDxe vtd =
+          new VTdDxe(
+              bootServices, board.memory(), board.bus(), handOff, VTdPolicy.OFF, dmaCounters);
+      require("VTdDxe", vtd.start());
     }
     if (board.pageAttributes().isPresent()) {
       IoMmuDxe ioMmu =

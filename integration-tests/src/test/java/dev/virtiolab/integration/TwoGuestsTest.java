@@ -23,7 +23,7 @@ class TwoGuestsTest {
   private static final int LARGEST_FRAME = 1514;
 
   @ParameterizedTest
-  @CsvSource({"PC, PC", "PC, SEV", "SEV, SEV"})
+  @CsvSource({"PC, PC", "PC, SEV", "SEV, SEV", "VTD, PC", "VTD, VTD"})
   void oneAnswersTheOther(PlatformKind near, PlatformKind far) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     try (Machine here = Machine.start(MachineConfig.of(near), wire.left(), NEAR);
@@ -37,7 +37,7 @@ class TwoGuestsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"PC", "SEV"})
+  @CsvSource({"PC", "SEV", "VTD"})
   void afterExitBootServicesTheDeviceIsResetAndNothingIsMapped(PlatformKind platform) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     try (Machine here = Machine.start(MachineConfig.of(platform), wire.left(), NEAR);

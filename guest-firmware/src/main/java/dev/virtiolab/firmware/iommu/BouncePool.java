@@ -5,26 +5,29 @@ import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryType;
+import dev.virtiolab.pci.cpu.CpuMemory;
 
 /**
  * Pages for bounce buffers, all within 32-bit devices' reach: what is given back is kept, so that
  * the next that is as large costs no allocation. Buffers hold 1, 2, 4, 8 or 16 pages; larger ones
- * are allocated and freed each time. At most {@value #KEPT} of a size are kept.
+ * are allocated and freed each time. At most {@value #KEPT_PAGES} pages are kept in buffers of a
+ * size.
  *
- * <p>A buffer holds whatever it held last.
+ * <p>A buffer holds whatever it held last; in a pool of zeros, a new one holds zeros.
  */
 final class BouncePool {
   /** From {@link #take}: there is no memory. */
   static final long NONE = -1;
 
-  static final int KEPT = 64;
+  static final int KEPT_PAGES = 1024;
 
   private static final int SIZES = 5;
   private static final long LARGEST_PAGES = 1L << SIZES - 1;
 
   private final BootServices bootServices;
   private final long lastAddress;
-  private final long[][] kept = new long[SIZES][KEPT];
+  private final CpuMemory zeroedIn;
+  private final long[][] kept = new long[SIZES][];
   private final int[] keptCount = new int[SIZES];
   private final LongRef pagesRef = new LongRef();
 
@@ -32,8 +35,24 @@ final class BouncePool {
    * @param lastAddress the highest that a byte of a buffer may have; negative: there can be none
    */
   BouncePool(BootServices bootServices, long lastAddress) {
+    this(bootServices, lastAddress, null);
+  }
+
+  private BouncePool(BootServices bootServices, long lastAddress, CpuMemory zeroedIn) {
     this.bootServices = bootServices;
     this.lastAddress = lastAddress;
+    this.zeroedIn = zeroedIn;
+    for (int size = 0; size < SIZES; size++) {
+      kept[size] = new long[KEPT_PAGES >> size];
+    }
+  }
+
+  /**
+   * A pool whose new buffers are all zeros, in {@code memory}. Who gives a buffer back has zeroed
+   * what was written to it, and so all buffers stay like that.
+   */
+  static BouncePool ofZeros(BootServices bootServices, long lastAddress, CpuMemory memory) {
+    return new BouncePool(bootServices, lastAddress, memory);
   }
 
   /**
@@ -57,7 +76,13 @@ final class BouncePool {
     EfiStatus status =
         bootServices.allocatePages(
             AllocateType.MAX_ADDRESS, MemoryType.BOOT_SERVICES_DATA, pages, pagesRef);
-    return status.isError() ? NONE : pagesRef.value;
+    if (status.isError()) {
+      return NONE;
+    }
+    if (zeroedIn != null) {
+      zeroedIn.fill(pagesRef.value, pages << PageEncMask.PAGE_SHIFT, (byte) 0);
+    }
+    return pagesRef.value;
   }
 
   /** Takes back a buffer that was taken for {@code pages}; not after ExitBootServices. */
@@ -67,7 +92,7 @@ final class BouncePool {
       return;
     }
     int size = size(pages);
-    if (keptCount[size] < KEPT) {
+    if (keptCount[size] < kept[size].length) {
       kept[size][keptCount[size]++] = address;
     } else {
       free(address, 1L << size);

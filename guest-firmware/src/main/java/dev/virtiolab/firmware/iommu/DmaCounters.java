@@ -28,7 +28,8 @@ public final class DmaCounters {
   private static final int SLOTS_RESERVED = 10;
   private static final int SLOTS_IN_USE = 11;
   private static final int SLOT_PAGES_SHARED = 12;
-  private static final int COUNT = 13;
+  private static final int FAULTS_REPORTED = 13;
+  private static final int COUNT = 14;
 
   private final long[] values = new long[COUNT];
 
@@ -115,6 +116,11 @@ public final class DmaCounters {
     return value(SLOTS_IN_USE);
   }
 
+  /** Accesses that the IOMMU refused and left a record of for its driver. */
+  public long faultsReported() {
+    return value(FAULTS_REPORTED);
+  }
+
   /** For Map: a mapping was made. */
   public void mapped(DmaOperation operation) {
     switch (operation) {
@@ -147,6 +153,12 @@ public final class DmaCounters {
   /** For Unmap: bytes were copied back from where the device wrote them. */
   public void bouncedFromDevice(long bytes) {
     add(BYTES_FROM_DEVICE, bytes);
+  }
+
+  void faultsReported(int faults) {
+    if (faults != 0) {
+      add(FAULTS_REPORTED, faults);
+    }
   }
 
   void madeShared(long pages) {

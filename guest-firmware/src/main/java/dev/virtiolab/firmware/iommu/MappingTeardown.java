@@ -19,6 +19,12 @@ public interface MappingTeardown {
    */
   void releaseSlots();
 
+  /**
+   * Makes the IOMMU forget what it has cached and switches its translation off: from then on every
+   * device reaches everything. Where nothing translates there is nothing to do.
+   */
+  default void stopTranslation() {}
+
   /** Mappings that are open now. */
   int openMappings();
 }

@@ -76,7 +76,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
       new MappingPool<>(NonCoherentMapping.class, NonCoherentMapping::new);
 
   /** A driver allocates a handful of these; a search from end to end is short. */
-  private final List<UncachedBuffer> uncachedBuffers = new ArrayList<>();
+  private final List<DmaBuffer> uncachedBuffers = new ArrayList<>();
 
   private final LongRef pagesRef = new LongRef();
   private boolean memoryMapLocked;
@@ -173,7 +173,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
       cache.writeBackInvalidate(host, bytes);
       return EfiStatus.SUCCESS;
     }
-    UncachedBuffer buffer = reachable ? uncachedBufferWith(host, bytes) : null;
+    DmaBuffer buffer = reachable ? uncachedBufferWith(host, bytes) : null;
     if (buffer == null) {
       return EfiStatus.UNSUPPORTED;
     }
@@ -307,7 +307,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
     // First out of the cache: what stayed there would be out of sight, and come back stale.
     cache.writeBackInvalidate(address, pages << PageEncMask.PAGE_SHIFT);
     cache.setUncached(address, pages);
-    uncachedBuffers.add(new UncachedBuffer(address, pages));
+    uncachedBuffers.add(new DmaBuffer(address, pages));
     hostAddress.value = address;
     return EfiStatus.SUCCESS;
   }
@@ -315,7 +315,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   @Override
   public EfiStatus freeBuffer(long pages, long hostAddress) {
     for (int i = 0; i < uncachedBuffers.size(); i++) {
-      UncachedBuffer buffer = uncachedBuffers.get(i);
+      DmaBuffer buffer = uncachedBuffers.get(i);
       if (buffer.hostAddress == hostAddress && buffer.pages == pages && buffer.mapped == 0) {
         uncachedBuffers.remove(i);
         cache.setCached(hostAddress, pages);
@@ -325,9 +325,9 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
     return EfiStatus.INVALID_PARAMETER;
   }
 
-  private UncachedBuffer uncachedBufferWith(long address, long bytes) {
+  private DmaBuffer uncachedBufferWith(long address, long bytes) {
     for (int i = 0; i < uncachedBuffers.size(); i++) {
-      UncachedBuffer buffer = uncachedBuffers.get(i);
+      DmaBuffer buffer = uncachedBuffers.get(i);
       if (buffer.contains(address, bytes)) {
         return buffer;
       }

@@ -8,7 +8,7 @@ final class NonCoherentMapping extends PooledMapping<NonCoherentMapping> {
   long bounce;
 
   /** For a common buffer operation, else null. */
-  UncachedBuffer uncachedBuffer;
+  DmaBuffer uncachedBuffer;
 
   @Override
   void forget() {

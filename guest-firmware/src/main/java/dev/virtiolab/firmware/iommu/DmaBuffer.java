@@ -1,14 +1,14 @@
 package dev.virtiolab.firmware.iommu;
 
-/** A buffer from AllocateBuffer of {@link NonCoherentDmaDxe}: pages that are uncached. */
-final class UncachedBuffer {
+/** A buffer from AllocateBuffer, of a driver that needs to know no more of it. */
+final class DmaBuffer {
   final long hostAddress;
   final long pages;
 
   /** Mappings of it that are open. */
   int mapped;
 
-  UncachedBuffer(long hostAddress, long pages) {
+  DmaBuffer(long hostAddress, long pages) {
     this.hostAddress = hostAddress;
     this.pages = pages;
   }

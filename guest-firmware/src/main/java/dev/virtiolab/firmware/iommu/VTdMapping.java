@@ -1,0 +1,26 @@
+package dev.virtiolab.firmware.iommu;
+
+/** One mapping of {@link VTdDxe}: MAP_INFO in edk2-platforms. */
+final class VTdMapping extends PooledMapping<VTdMapping> {
+  long hostAddress;
+
+  /** The bounce buffer, or {@link BouncePool#NONE} where the client's own is used. */
+  long bounce;
+
+  /** What the device reaches: whole pages. */
+  long firstPage;
+
+  long pages;
+
+  /** Who may reach it, or null for nobody. */
+  VTdDevice device;
+
+  /** The buffer that a common buffer operation is on, if it is one of AllocateBuffer; else null. */
+  DmaBuffer buffer;
+
+  @Override
+  void forget() {
+    device = null;
+    buffer = null;
+  }
+}
