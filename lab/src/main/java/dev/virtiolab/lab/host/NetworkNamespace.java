@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.host;
 
 import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.trace.Recordings;
 import dev.virtiolab.posix.Exec;
 import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.posix.User;
@@ -52,6 +53,7 @@ public final class NetworkNamespace {
       // Ctrl-C came while the host was asked: the program that follows would know nothing of it.
       throw LabException.interrupted();
     }
+    Recordings.abandon();
     try {
       Exec.replace(command);
     } catch (PosixException e) {

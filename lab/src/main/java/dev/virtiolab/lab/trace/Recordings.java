@@ -1,5 +1,10 @@
 package dev.virtiolab.lab.trace;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.stream.Stream;
 import jdk.jfr.FlightRecorder;
 import jdk.jfr.FlightRecorderListener;
 import jdk.jfr.Recording;
@@ -10,6 +15,11 @@ import jdk.jfr.RecordingState;
  * later; while there is none, the machine tells nobody.
  */
 public final class Recordings implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(Recordings.class.getName());
+
+  /** Where the JDK says which folder holds what is being recorded. */
+  private static final String REPOSITORY = "jdk.jfr.repository";
+
   private final MachineEvents events;
   private final FlightRecord record;
   private final FlightRecorderListener listener =
@@ -38,6 +48,33 @@ public final class Recordings implements AutoCloseable {
     FlightRecorder.addListener(made.listener);
     made.look();
     return made;
+  }
+
+  /**
+   * Ends every recording without a file, and removes what the recorder keeps in the temporary
+   * folder: for a process that is about to become another program, which begins recordings of its
+   * own and knows nothing of these.
+   */
+  public static void abandon() {
+    if (!FlightRecorder.isInitialized()) {
+      return;
+    }
+    try {
+      for (Recording recording : FlightRecorder.getFlightRecorder().getRecordings()) {
+        recording.setDestination(null);
+        recording.close();
+      }
+      String repository = System.getProperty(REPOSITORY);
+      if (repository != null) {
+        try (Stream<Path> files = Files.walk(Path.of(repository))) {
+          for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+            Files.delete(file);
+          }
+        }
+      }
+    } catch (IOException e) {
+      LOG.log(System.Logger.Level.WARNING, "the Flight Recorder leaves files: {0}", e.toString());
+    }
   }
 
   private synchronized void look() {
