@@ -40,4 +40,16 @@ public record BenchCase(
   public static boolean hasSlots(PlatformKind platform) {
     return platform == PlatformKind.SEV;
   }
+
+  /** Such as {@code pc tx, threads 1, 64 bytes}. */
+  @Override
+  public String toString() {
+    return "%s%s %s, threads %d, %d bytes"
+        .formatted(
+            platform.label(),
+            hasSlots(platform) ? " (" + slots.label() + ")" : "",
+            direction.label(),
+            threads,
+            frameBytes);
+  }
 }

@@ -19,11 +19,15 @@ import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.virtio.net.DeviceLoop;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.lang.management.ManagementFactory;
+import java.util.function.UnaryOperator;
 
 /**
  * One machine and a client of its Simple Network Protocol that does nothing but Transmit, GetStatus
  * and Receive, as fast as they go. On the other side of the device is a wire that copies each frame
  * out ({@link SinkBackend}), or always has another ({@link SourceBackend}).
+ *
+ * <p>Every frame is looked at on the far side: towards the wire by a {@link CheckedWire}, from the
+ * wire by its number. A run in which one was lost, doubled, reordered or garbled has no result.
  *
  * <p>The thread that makes a run is the guest's CPU and makes all calls. With one thread it steps
  * the device as well, after each {@link #BATCH} frames; with two the device has its {@link
@@ -70,12 +74,15 @@ public final class PacketRun implements AutoCloseable {
   private static final int BUFFER_STRIDE = 2048;
   private static final long PAGE_BYTES = 4096;
 
+  /** How long to wait for a first frame, and for the last transmit buffers to come back. */
+  private static final long PATIENCE_NANOS = 1_000_000_000L;
+
   /** Batches between two looks at the clock. */
   private static final int BATCHES = 64;
 
   private final Direction direction;
   private final int frameBytes;
-  private final NetBackend wire;
+  private final CheckedWire wire;
   private final Mainboard board;
   private final VirtioNet nic;
   private final DeviceLoop deviceLoop;
@@ -87,11 +94,21 @@ public final class PacketRun implements AutoCloseable {
   private final long[] ours = new long[BATCH];
 
   private int ourCount;
+  private final long transmitBuffers;
+
+  /** What each transmit buffer's frame adds to the digest of all. */
+  private final long[] marks = new long[BATCH];
+
   private final long receiveBuffer;
   private final LongRef returned = new LongRef();
   private final LongRef receivedBytes = new LongRef();
+  private long accepted;
+  private long digest;
   private long sent;
   private long received;
+
+  /** A one in it is a bit that differed in some received frame's number or length. */
+  private long differences;
 
   /**
    * Boots a machine.
@@ -100,6 +117,18 @@ public final class PacketRun implements AutoCloseable {
    * @param frameBytes from {@link #MIN_FRAME} to {@link #MAX_FRAME}
    */
   public PacketRun(MachineConfig config, Direction direction, int threads, int frameBytes) {
+    this(config, direction, threads, frameBytes, UnaryOperator.identity());
+  }
+
+  /**
+   * @param between what to put between the device and the end of the wire, for tests
+   */
+  PacketRun(
+      MachineConfig config,
+      Direction direction,
+      int threads,
+      int frameBytes,
+      UnaryOperator<NetBackend> between) {
     if (threads < 1 || threads > 2) {
       throw new IllegalArgumentException("threads=" + threads + ", 1 or 2");
     }
@@ -111,10 +140,11 @@ public final class PacketRun implements AutoCloseable {
     this.frameBytes = frameBytes;
     byte[] mac = octets(config.mac());
     wire =
-        direction == Direction.TX
-            ? new SinkBackend()
-            : new SourceBackend(mac, PEER_MAC, frameBytes);
-    board = new Mainboard(config, wire);
+        new CheckedWire(
+            direction == Direction.TX
+                ? new SinkBackend()
+                : new SourceBackend(mac, PEER_MAC, frameBytes));
+    board = new Mainboard(config, between.apply(wire));
     nic = board.nic();
     deviceLoop = threads == 2 ? DeviceLoop.start(nic, "virtio-net") : null;
     Firmware firmware = new Firmware(board.toBoard(new HostClock()), GUEST, config.bounceSlots());
@@ -129,9 +159,10 @@ public final class PacketRun implements AutoCloseable {
                 MemoryType.BOOT_SERVICES_DATA,
                 (BATCH + 1) * BUFFER_STRIDE / PAGE_BYTES + 1,
                 pages));
+    transmitBuffers = pages.value;
     for (int i = 0; i < BATCH; i++) {
       long buffer = pages.value + (long) i * BUFFER_STRIDE;
-      fill(buffer, mac, i);
+      marks[i] = fill(buffer, mac, i);
       ours[ourCount++] = buffer;
     }
     receiveBuffer = pages.value + (long) BATCH * BUFFER_STRIDE;
@@ -145,20 +176,24 @@ public final class PacketRun implements AutoCloseable {
     return octets;
   }
 
-  private void fill(long buffer, byte[] mac, int number) {
+  /** Writes a frame that differs from all others, and says what it adds to the digest. */
+  private long fill(long buffer, byte[] mac, int number) {
     memory.fill(buffer, frameBytes, (byte) number);
     for (int i = 0; i < mac.length; i++) {
       memory.putByte(buffer + i, PEER_MAC[i]);
       memory.putByte(buffer + mac.length + i, mac[i]);
     }
     memory.putShort(buffer + 12, Short.reverseBytes((short) 0x88b5));
+    memory.putLong(buffer + SourceBackend.NUMBER_OFFSET, number);
+    long last = memory.getLong(buffer + frameBytes - Long.BYTES);
+    return CheckedWire.mark(number, last, frameBytes);
   }
 
   /**
    * Pumps frames for about {@code nanos} nanoseconds. Call it until the figures settle: the first
    * times the JVM still compiles.
    *
-   * @throws IllegalStateException if a frame was lost or a call failed
+   * @throws BrokenRunException if a frame was lost, doubled, reordered or garbled, or a call failed
    */
   public Result run(long nanos) {
     long driver = Thread.currentThread().threadId();
@@ -174,11 +209,19 @@ public final class PacketRun implements AutoCloseable {
         batch();
       }
       took = System.nanoTime() - begin;
-    } while (took < nanos);
+      // A device whose thread has yet to be scheduled may take longer than a short run.
+    } while (took < nanos
+        || sent + received == sentBefore + receivedBefore && took < PATIENCE_NANOS);
     driverBytes = threads.getThreadAllocatedBytes(driver) - driverBytes;
     deviceBytes = deviceLoop == null ? 0 : threads.getThreadAllocatedBytes(device) - deviceBytes;
+    Result result =
+        new Result(sent - sentBefore, received - receivedBefore, took, driverBytes, deviceBytes);
+    checkSent();
     checkReceived();
-    return new Result(sent - sentBefore, received - receivedBefore, took, driverBytes, deviceBytes);
+    if (result.frames() == 0) {
+      throw new BrokenRunException("no frame crossed in " + took + " ns");
+    }
+    return result;
   }
 
   private void batch() {
@@ -198,7 +241,11 @@ public final class PacketRun implements AutoCloseable {
 
   private void transmit() {
     while (ourCount > 0) {
-      check(snp.transmit(0, frameBytes, ours[ourCount - 1], null, null, null));
+      long buffer = ours[ourCount - 1];
+      check(snp.transmit(0, frameBytes, buffer, null, null, null));
+      digest =
+          CheckedWire.digest(digest, marks[(int) ((buffer - transmitBuffers) / BUFFER_STRIDE)]);
+      accepted++;
       ourCount--;
     }
   }
@@ -222,25 +269,45 @@ public final class PacketRun implements AutoCloseable {
         break;
       }
       check(status);
+      long number = memory.getLong(receiveBuffer + SourceBackend.NUMBER_OFFSET);
+      differences |= number ^ received | receivedBytes.value ^ frameBytes;
       received++;
     }
   }
 
-  /** Frames are numbered: the last one's number says whether one was lost or delivered twice. */
-  private void checkReceived() {
-    if (received == 0) {
-      return;
+  /** Waits for the buffers that are still out, and compares what came out with what went in. */
+  private void checkSent() {
+    long begin = System.nanoTime();
+    while (ourCount < BATCH) {
+      if (System.nanoTime() - begin > PATIENCE_NANOS) {
+        throw new BrokenRunException(
+            "the device keeps %d transmit buffers".formatted(BATCH - ourCount));
+      }
+      if (deviceLoop == null) {
+        nic.pollWithoutKicks(BATCH);
+      }
+      reclaim();
     }
-    long number = memory.getLong(receiveBuffer + SourceBackend.NUMBER_OFFSET);
-    if (number != received - 1 || receivedBytes.value > MAX_FRAME) {
-      throw new IllegalStateException(
-          "frames were lost: received=" + received + " number=" + number);
+    if (wire.frames() != accepted) {
+      throw new BrokenRunException(
+          "frames were lost or doubled: sent=%d at the wire=%d".formatted(accepted, wire.frames()));
+    }
+    if (wire.digest() != digest) {
+      throw new BrokenRunException("frames were garbled or reordered on the way to the wire");
+    }
+  }
+
+  /** The wire numbers its frames, so that the next one's number and length are known. */
+  private void checkReceived() {
+    if (differences != 0) {
+      throw new BrokenRunException(
+          "frames were lost, doubled or reordered on the way from the wire: received=" + received);
     }
   }
 
   private static void check(EfiStatus status) {
     if (status != EfiStatus.SUCCESS) {
-      throw new IllegalStateException("the Simple Network Protocol says " + status);
+      throw new BrokenRunException("the Simple Network Protocol says " + status);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.virtiolab.lab.bench;
 
+import dev.virtiolab.lab.LabException;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -21,7 +22,7 @@ public record PpsSuite(int runs, double secondsPerRun) {
    * Measures one case.
    *
    * @param first whether nothing was measured in this process before
-   * @throws dev.virtiolab.lab.LabException if a frame was lost, garbled or invented
+   * @throws LabException if a frame was lost, garbled or invented
    */
   public BenchResult measure(BenchCase one, boolean first) {
     long nanos = Math.round(secondsPerRun * TimeUnit.SECONDS.toNanos(1));
@@ -39,6 +40,8 @@ public record PpsSuite(int runs, double secondsPerRun) {
         frames += result.frames();
         bytesAllocated += result.driverBytes() + result.deviceBytes();
       }
+    } catch (BrokenRunException e) {
+      throw LabException.failure(one + ": " + e.getMessage(), e);
     }
     return BenchResult.of(one, Spread.of(rates), frames, bytesAllocated);
   }

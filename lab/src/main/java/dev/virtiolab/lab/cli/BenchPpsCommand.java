@@ -305,16 +305,7 @@ final class BenchPpsCommand implements Callable<Integer> {
   }
 
   private static String describe(List<BenchCase> cases, int done, long begin) {
-    BenchCase one = cases.get(done);
-    String what =
-        "%d of %d  %s %s, threads %d, %d bytes"
-            .formatted(
-                done + 1,
-                cases.size(),
-                one.platform().label(),
-                one.direction().label(),
-                one.threads(),
-                one.frameBytes());
+    String what = "%d of %d  %s".formatted(done + 1, cases.size(), cases.get(done));
     if (done == 0) {
       return what;
     }
