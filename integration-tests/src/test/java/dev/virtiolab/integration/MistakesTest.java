@@ -35,6 +35,7 @@ class MistakesTest {
         "ping --backend sink                | sink",
         "ping --backend tap:a-name-that-is-too-long | 15",
         "ping --bounce-slots many           | many",
+        "ping --bounce-slots 0              | 4096",
         "dump --at midnight                 | midnight",
         "dma-check --mistake sloth          | no-map",
         "dma-check --platform vax           | vax",

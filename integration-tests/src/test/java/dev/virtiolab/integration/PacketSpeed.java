@@ -1,6 +1,7 @@
 package dev.virtiolab.integration;
 
 import dev.virtiolab.firmware.iommu.BounceSlots;
+import dev.virtiolab.firmware.net.VirtioNetDxe;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.bench.Direction;
@@ -78,8 +79,9 @@ final class PacketSpeed {
   private static BounceSlots slots() {
     return switch (System.getProperty("slots", "ovmf")) {
       case "ovmf" -> BounceSlots.OVMF;
+      case "ring" -> BounceSlots.ovmfWithSmallSlots(VirtioNetDxe.FULL_RING_MAPPINGS);
       case "none" -> BounceSlots.NONE;
-      default -> throw new IllegalArgumentException("slots: ovmf or none");
+      default -> throw new IllegalArgumentException("slots: ovmf, ring or none");
     };
   }
 }

@@ -47,17 +47,26 @@ public record BounceSlots(List<SlotClass> classes) {
   private static final long LARGEST_TABLE_PAGES = (2L * 1024 * MIB) / PageEncMask.PAGE_BYTES;
 
   /** The table of OvmfPkg/IoMmuDxe/IoMmuBuffer.c: 17 slots, not quite 6 MiB. */
-  public static final BounceSlots OVMF =
-      new BounceSlots(
-          List.of(
-              new SlotClass(4 * KIB, 4),
-              new SlotClass(32 * KIB, 8),
-              new SlotClass(128 * KIB, 2),
-              new SlotClass(MIB, 1),
-              new SlotClass(2 * MIB, 2)));
+  public static final BounceSlots OVMF = ovmfWithSmallSlots(4);
 
   /** No slots: every Map flips pages of its own, as the driver of 2017 did. */
   public static final BounceSlots NONE = new BounceSlots(List.of());
+
+  /**
+   * OVMF's table but for the smallest slots, which packets and their headers take: {@code count} of
+   * 4 KiB.
+   *
+   * @throws IllegalArgumentException if {@code count} is not positive, or the table is above 2 GiB
+   */
+  public static BounceSlots ovmfWithSmallSlots(int count) {
+    return new BounceSlots(
+        List.of(
+            new SlotClass(4 * KIB, count),
+            new SlotClass(32 * KIB, 8),
+            new SlotClass(128 * KIB, 2),
+            new SlotClass(MIB, 1),
+            new SlotClass(2 * MIB, 2)));
+  }
 
   /**
    * @throws IllegalArgumentException if the sizes do not ascend, or the table is above 2 GiB

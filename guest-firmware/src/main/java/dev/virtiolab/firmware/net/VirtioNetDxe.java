@@ -20,6 +20,9 @@ import java.util.Optional;
  * that carries the {@link SimpleNetwork} protocol and its {@link SnpCounters}.
  */
 public final class VirtioNetDxe implements DriverBinding {
+  /** Mappings that are open while the transmit ring is full: a header and a frame per request. */
+  public static final int FULL_RING_MAPPINGS = 2 * VirtioNetLayout.MAX_PENDING;
+
   private final BootServices bootServices;
   private final CpuMemory memory;
   private final boolean requireAccessPlatform;

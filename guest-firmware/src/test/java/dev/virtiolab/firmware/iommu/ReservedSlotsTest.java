@@ -70,6 +70,20 @@ class ReservedSlotsTest {
   }
 
   @Test
+  void withASlotForEachMappingOfAFullRingNoneFlipsAPage() {
+    IoMmuBench bench = new IoMmuBench(BounceSlots.ovmfWithSmallSlots(128));
+    long client = bench.pages(1);
+    int flips = bench.memory.flips().size();
+    List<DmaMapping> mappings = new ArrayList<>();
+    for (int i = 0; i < 128; i++) {
+      mappings.add(bench.mapped(BUS_MASTER_READ64, client, 1514));
+    }
+    assertEquals(128, bench.counters.slotsInUse());
+    mappings.forEach(bench::unmap);
+    assertEquals(flips, bench.memory.flips().size());
+  }
+
+  @Test
   void onlyTheSmallestFittingClassIsTriedThenOrdinaryPages() {
     IoMmuBench bench =
         new IoMmuBench(new BounceSlots(List.of(new SlotClass(4096, 1), new SlotClass(32768, 1))));

@@ -1,6 +1,5 @@
 package dev.virtiolab.lab.cli;
 
-import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.mistake.Mistake;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.iommu.UnknownPlatformException;
@@ -50,11 +49,9 @@ final class DmaCheckCommand implements Callable<Integer> {
 
   @Option(
       names = "--bounce-slots",
-      paramLabel = "ovmf|none",
+      paramLabel = BounceSlotsWord.LABEL,
       defaultValue = "ovmf",
-      description =
-          "the IOMMU driver's reserved shared slots on sev: OVMF's table, or none, as in 2017"
-              + " (default: ${DEFAULT-VALUE})")
+      description = BounceSlotsWord.DESCRIPTION)
   private String bounceSlots;
 
   @Option(
@@ -103,7 +100,8 @@ final class DmaCheckCommand implements Callable<Integer> {
     List<Mistake> mistakes = mistake == null ? List.of(Mistake.values()) : List.of(mistake());
     List<PlatformKind> platforms =
         platform == null ? List.of(PlatformKind.values()) : List.of(platform());
-    List<Cell> cells = new DmaCheck(seed, slots()).run(mistakes, platforms);
+    List<Cell> cells =
+        new DmaCheck(seed, BounceSlotsWord.parse(bounceSlots)).run(mistakes, platforms);
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(Json.of(new Report(seed, cells.stream().map(Row::of).toList())));
@@ -131,14 +129,6 @@ final class DmaCheckCommand implements Callable<Integer> {
     } catch (UnknownPlatformException e) {
       throw LabException.usage("--platform: " + e.getMessage(), e);
     }
-  }
-
-  private BounceSlots slots() {
-    return switch (bounceSlots) {
-      case "ovmf" -> BounceSlots.OVMF;
-      case "none" -> BounceSlots.NONE;
-      default -> throw LabException.usage("--bounce-slots is ovmf or none, not " + bounceSlots);
-    };
   }
 
   private static void printTable(

@@ -1,6 +1,5 @@
 package dev.virtiolab.lab.cli;
 
-import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.iommu.UnknownPlatformException;
@@ -50,11 +49,9 @@ final class MachineOptions {
 
   @Option(
       names = "--bounce-slots",
-      paramLabel = "ovmf|none",
+      paramLabel = BounceSlotsWord.LABEL,
       defaultValue = "ovmf",
-      description =
-          "the IOMMU driver's reserved shared slots: OVMF's table, or none, as in 2017 (default:"
-              + " ${DEFAULT-VALUE})")
+      description = BounceSlotsWord.DESCRIPTION)
   private String bounceSlots;
 
   @Option(
@@ -72,7 +69,7 @@ final class MachineOptions {
         slot(),
         mac(),
         mtu(),
-        slots(),
+        BounceSlotsWord.parse(bounceSlots),
         seed == null ? OptionalLong.empty() : OptionalLong.of(seed));
   }
 
@@ -114,13 +111,5 @@ final class MachineOptions {
       throw LabException.usage("--mtu is from " + MIN_MTU + " to " + ETHERNET_MTU + ", not " + mtu);
     }
     return OptionalInt.of(mtu);
-  }
-
-  private BounceSlots slots() {
-    return switch (bounceSlots) {
-      case "ovmf" -> BounceSlots.OVMF;
-      case "none" -> BounceSlots.NONE;
-      default -> throw LabException.usage("--bounce-slots is ovmf or none, not " + bounceSlots);
-    };
   }
 }
