@@ -7,7 +7,6 @@ import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.pci.memory.MappingGeneration;
-import java.lang.foreign.MemorySegment;
 
 /**
  * RAM without the key, by guest-physical address: shared pages as they are, private ones as
@@ -19,15 +18,9 @@ final class SevBusMemory implements BusMemory {
   /** How far a run is followed to either side: what bounds the work of one resolution. */
   private static final int RUN_PAGES = 128;
 
-  private static final int SLICES = 64;
-
   private final Ram ram;
   private final SevPages pages;
   private final MappingGeneration generation;
-
-  // The same runs are resolved again and again; a slice is only a range and never goes stale.
-  // Threads may overwrite one another's entries: slices are immutable, so each is as good.
-  private final MemorySegment[] slices = new MemorySegment[SLICES];
 
   SevBusMemory(Ram ram, SevPages pages, MappingGeneration generation) {
     this.ram = ram;
@@ -64,17 +57,7 @@ final class SevBusMemory implements BusMemory {
       at = pages.sealForWindow(page);
     }
     long start = bank.address(first);
-    return window.resolved(slice(bank, start, (long) (limit - first) << Ram.PAGE_SHIFT), start, at);
-  }
-
-  private MemorySegment slice(RamBank bank, long start, long length) {
-    int slot = bank.page(start) % SLICES;
-    MemorySegment kept = slices[slot];
-    long memoryAddress = bank.segment().address() + bank.offset(start);
-    if (kept == null || kept.address() != memoryAddress || kept.byteSize() != length) {
-      kept = bank.segment().asSlice(bank.offset(start), length);
-      slices[slot] = kept;
-    }
-    return kept;
+    return window.resolved(
+        bank.segment(), bank.offset(start), start, (long) (limit - first) << Ram.PAGE_SHIFT, at);
   }
 }
