@@ -246,7 +246,10 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
       memory.copy(buffer.stash, mapInfo.cryptedAddress, bytes);
       buffer.mapped = false;
     } else {
-      memory.fill(plainText, mapInfo.numberOfPages << PageEncMask.PAGE_SHIFT, (byte) 0);
+      // A device that reads has left the rest of the slot as it was: zero.
+      boolean onlyRead = mapInfo.slot != ReservedSlots.NONE && mapInfo.isRead();
+      long used = onlyRead ? bytes : mapInfo.numberOfPages << PageEncMask.PAGE_SHIFT;
+      memory.fill(plainText, used, (byte) 0);
       if (!memoryMapLocked) {
         freeBounceBuffer(mapInfo);
       }
