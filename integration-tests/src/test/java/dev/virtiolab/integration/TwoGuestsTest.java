@@ -4,14 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
-import dev.virtiolab.firmware.stack.Ping;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.net.LoopbackBackend;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -28,8 +26,8 @@ class TwoGuestsTest {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     try (Machine here = Machine.start(MachineConfig.of(near), wire.left(), NEAR);
         Machine there = Machine.start(MachineConfig.of(far), wire.right(), FAR)) {
-      assertEquals(100, repliesTo(here, 100, 56));
-      assertEquals(10, repliesTo(here, 10, 65_507));
+      assertEquals(100, GuestPings.repliesTo(here, FAR, 100, 56));
+      assertEquals(10, GuestPings.repliesTo(here, FAR, 10, 65_507));
 
       assertEquals(here.report().frames().fromGuest(), there.report().frames().toGuest());
       assertEquals(there.report().frames().fromGuest(), here.report().frames().toGuest());
@@ -42,7 +40,7 @@ class TwoGuestsTest {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     try (Machine here = Machine.start(MachineConfig.of(platform), wire.left(), NEAR);
         Machine there = Machine.start(MachineConfig.of(PlatformKind.PC), wire.right(), FAR)) {
-      assertEquals(1, repliesTo(here, 1, 56));
+      assertEquals(1, GuestPings.repliesTo(here, FAR, 1, 56));
 
       assertEquals(EfiStatus.SUCCESS, here.exitBootServices());
 
@@ -55,25 +53,5 @@ class TwoGuestsTest {
       }
       assertTrue(there.report().frames().fromGuest() > 0);
     }
-  }
-
-  private static long repliesTo(Machine machine, int requests, int size) {
-    return machine
-        .guest()
-        .ask(
-            firmware -> {
-              try (Ping ping = firmware.stack().ping(FAR, size)) {
-                while (ping.sent() < requests) {
-                  if (ping.send(TimeUnit.SECONDS.toNanos(20))) {
-                    while (ping.state() == Ping.State.WAITING) {
-                      firmware.turn();
-                    }
-                  } else {
-                    firmware.turn();
-                  }
-                }
-                return ping.replies();
-              }
-            });
   }
 }
