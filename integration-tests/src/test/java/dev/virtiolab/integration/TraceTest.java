@@ -12,6 +12,7 @@ import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.LoopbackBackend;
+import dev.virtiolab.posix.fixture.Requirements;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.io.IOException;
@@ -104,6 +105,46 @@ class TraceTest {
     assertEquals(null, events.get("virtiolab.Status"));
   }
 
+  @Test
+  void pingWritesATimelineAndARecording() throws IOException {
+    assumeSystemPing();
+    Vlab vlab = Vlab.asMyself();
+    Path timeline = vlab.out("trace.json");
+    Path recording = vlab.out("nic.jfr");
+    Vlab.Ended ended =
+        vlab.java(
+                "-XX:StartFlightRecording:settings="
+                    + Path.of("..", "lab", "virtiolab.jfc").toAbsolutePath().normalize()
+                    + ",filename="
+                    + recording,
+                "-Xlog:disable")
+            .run("ping", "-c", "2", "--platform", "sev", "--trace", timeline.toString());
+    assertEquals(0, ended.exitCode(), ended::err);
+    JsonNode events = JsonMapper.shared().readTree(timeline.toFile());
+    long kicks =
+        StreamSupport.stream(events.spliterator(), false)
+            .filter(event -> event.get("name").asString().startsWith("kick"))
+            .count();
+    assertTrue(kicks > 0);
+    assertEquals(
+        kicks,
+        RecordingFile.readAllEvents(recording).stream()
+            .filter(event -> event.getEventType().getName().equals("virtiolab.Kick"))
+            .count());
+    vlab.assertNothingLeft();
+  }
+
+  @Test
+  void aFullDiskUnderTheTimelineIsOneLineAndNoHarm() {
+    assumeSystemPing();
+    Vlab vlab = Vlab.asMyself();
+    Vlab.Ended ended = vlab.run("ping", "-c", "2", "--trace", "/dev/full");
+    assertEquals(0, ended.exitCode(), ended::err);
+    assertEquals(
+        "vlab: /dev/full: the trace ends here: No space left on device", ended.err().strip());
+    vlab.assertNothingLeft();
+  }
+
   /** Runs a ping between two machines, one of them on the timeline, to the end of both. */
   private static Counted pingAround(PlatformKind platform, Optional<Trace> trace) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(64, 1514);
@@ -157,6 +198,12 @@ class TraceTest {
                 return ping.replies();
               }
             });
+  }
+
+  private static void assumeSystemPing() {
+    Requirements.assumeTap();
+    Requirements.assumeProgram("ping", "iputils-ping");
+    Requirements.assumeProgram("ip", "iproute2");
   }
 
   private static long count(List<JsonNode> events, String phase, String... names) {

@@ -30,6 +30,7 @@ final class Vlab implements AutoCloseable {
   private final Path folder;
   private final Optional<String> tunMode;
   private final Set<String> interfacesBefore = interfaces();
+  private final List<String> javaOptions = new ArrayList<>();
   private Process process;
 
   private Vlab(Path folder, Optional<String> tunMode) {
@@ -66,6 +67,12 @@ final class Vlab implements AutoCloseable {
     }
   }
 
+  /** Adds options of the Java virtual machine, as VLAB_JAVA_OPTS does. */
+  Vlab java(String... options) {
+    javaOptions.addAll(List.of(options));
+    return this;
+  }
+
   /** Where a run may write files. */
   Path out(String name) {
     return folder.resolve("out").resolve(name);
@@ -99,7 +106,10 @@ final class Vlab implements AutoCloseable {
             "--enable-native-access=ALL-UNNAMED",
             "-Djava.io.tmpdir=" + folder.resolve("tmp"),
             "-Duser.home=" + folder.resolve("home"),
-            "-Djna.tmpdir=" + folder.resolve("tmp"),
+            "-Djna.tmpdir=" + folder.resolve("tmp")));
+    command.addAll(javaOptions);
+    command.addAll(
+        List.of(
             "-cp",
             tunMode.isPresent() ? readableClassPath() : System.getProperty("java.class.path"),
             "dev.virtiolab.lab.cli.Main"));

@@ -21,7 +21,15 @@ final class WireOptions {
       description = "write every frame, both ways, to a pcapng file")
   private Path pcap;
 
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description =
+          "write a timeline of kicks, descriptor chains, mappings, C-bit flips and faults; open it"
+              + " with https://ui.perfetto.dev or chrome://tracing")
+  private Path trace;
+
   Segment.Wire toConfig() {
-    return new Segment.Wire(backend, Optional.ofNullable(pcap));
+    return new Segment.Wire(backend, Optional.ofNullable(pcap), Optional.ofNullable(trace));
   }
 }

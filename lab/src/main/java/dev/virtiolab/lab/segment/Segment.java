@@ -5,10 +5,12 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
+import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.List;
@@ -30,8 +32,26 @@ public final class Segment implements AutoCloseable {
    *
    * @param backend as on the command line
    * @param capture where to write every frame
+   * @param timeline where to write what device, drivers and platform do
    */
-  public record Wire(String backend, Optional<Path> capture) {}
+  public record Wire(String backend, Optional<Path> capture, Optional<Path> timeline) {
+
+    /**
+     * Begins the timeline, if there is to be one.
+     *
+     * @throws LabException if the file cannot be made
+     */
+    public Optional<Trace> openTimeline() {
+      if (timeline.isEmpty()) {
+        return Optional.empty();
+      }
+      try {
+        return Optional.of(Trace.open(timeline.get()));
+      } catch (IOException e) {
+        throw LabException.usage("cannot write --trace " + timeline.get() + ": " + e, e);
+      }
+    }
+  }
 
   /** What {@code vlab} gives a guest to answer to. */
   public static final Ipv4Address GUEST_ADDRESS = Ipv4Address.parse(GUEST);
@@ -39,11 +59,13 @@ public final class Segment implements AutoCloseable {
   private final TapBackend tap;
   private final NetBackend wire;
   private final Machine machine;
+  private final Optional<Trace> timeline;
 
-  private Segment(TapBackend tap, NetBackend wire, Machine machine) {
+  private Segment(TapBackend tap, NetBackend wire, Machine machine, Optional<Trace> timeline) {
     this.tap = tap;
     this.wire = wire;
     this.machine = machine;
+    this.timeline = timeline;
   }
 
   /**
@@ -56,13 +78,17 @@ public final class Segment implements AutoCloseable {
     BackendSpec.TapInterface spec = tapOf(wire.backend());
     TapBackend tap = TapLink.open(spec);
     NetBackend end = tap;
+    Optional<Trace> timeline = Optional.empty();
     try {
       TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, config.mtu().orElse(ETHERNET_MTU));
       if (wire.capture().isPresent()) {
         end = TapLink.capture(tap, wire.capture().get());
       }
-      return new Segment(tap, end, Machine.start(config, end, GUEST_ADDRESS));
+      timeline = wire.openTimeline();
+      Machine machine = Machine.start(config, end, GUEST_ADDRESS, timeline);
+      return new Segment(tap, end, machine, timeline);
     } catch (RuntimeException e) {
+      timeline.ifPresent(Trace::close);
       end.close();
       throw e;
     }
@@ -136,6 +162,7 @@ public final class Segment implements AutoCloseable {
     try {
       machine.close();
     } finally {
+      timeline.ifPresent(Trace::close);
       wire.close();
     }
   }

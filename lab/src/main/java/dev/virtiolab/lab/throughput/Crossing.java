@@ -8,6 +8,7 @@ import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.lab.segment.TapLink;
+import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.BackendCounters;
 import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.NetBackend;
@@ -49,6 +50,7 @@ public final class Crossing implements AutoCloseable {
   private final NetBackend wire;
   private final Machine machine;
   private final Relay relay;
+  private final Optional<Trace> timeline;
   private final CompletableFuture<Relay.Counts> relaying;
 
   private Crossing(
@@ -57,13 +59,15 @@ public final class Crossing implements AutoCloseable {
       TapBackend clientTap,
       TapBackend serverTap,
       NetBackend wire,
-      Machine machine) {
+      Machine machine,
+      Optional<Trace> timeline) {
     this.iperf3 = iperf3;
     this.server = server;
     this.clientTap = clientTap;
     this.serverTap = serverTap;
     this.wire = wire;
     this.machine = machine;
+    this.timeline = timeline;
     relay = new Relay(machine.board().platform().cpuMemory(), serverTap);
     GuestThread guest = machine.guest();
     relaying = guest.begin(relay::run);
@@ -99,8 +103,10 @@ public final class Crossing implements AutoCloseable {
       }
       TapBackend serverTap = openServerTap(server, config, mtu);
       opened.add(serverTap);
-      Machine machine = Machine.start(config, end, Ipv4Address.parse(SERVER_ADDRESS));
-      return new Crossing(iperf3, server, clientTap, serverTap, end, machine);
+      Optional<Trace> timeline = wire.openTimeline();
+      timeline.ifPresent(opened::add);
+      Machine machine = Machine.start(config, end, Ipv4Address.parse(SERVER_ADDRESS), timeline);
+      return new Crossing(iperf3, server, clientTap, serverTap, end, machine, timeline);
     } catch (RuntimeException e) {
       opened.reversed().forEach(Crossing::closeQuietly);
       throw e;
@@ -219,6 +225,7 @@ public final class Crossing implements AutoCloseable {
     try {
       machine.close();
     } finally {
+      timeline.ifPresent(Trace::close);
       server.close();
       serverTap.close();
       wire.close();
