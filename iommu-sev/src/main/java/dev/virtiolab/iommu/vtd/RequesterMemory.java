@@ -238,15 +238,15 @@ final class RequesterMemory implements BusMemory {
 
   private void keepNeighbours(
       long leafTable, long page, long found, int step, long count, long wanted) {
-    long expected = found;
+    long expected = found >>> Ram.PAGE_SHIFT;
     for (long i = 1; i < count; i++) {
       long neighbour = page + i * step;
-      expected += (long) step << Ram.PAGE_SHIFT;
+      expected += step;
       if (neighbour >>> 8 == INTERRUPT_MIB || cached(neighbour) != 0) {
         return; // A cached one stays as it is, stale or not.
       }
       long entry = tables.page(leafTable, neighbour, wanted);
-      if (entry < 0 || entry != expected) {
+      if (entry < 0 || entry >>> Ram.PAGE_SHIFT != expected) {
         return;
       }
       keep(neighbour, entry, entry);
