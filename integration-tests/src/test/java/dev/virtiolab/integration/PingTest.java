@@ -33,6 +33,8 @@ class PingTest {
     "sev, root-bus,  ovmf",
     "sev, root-port, ovmf",
     "sev, root-bus,  none",
+    "vtd, root-bus,  ovmf",
+    "vtd, root-port, ovmf",
   })
   void everyRequestIsAnswered(String platform, String slot, String slots) {
     try (Vlab vlab = Vlab.asMyself()) {
@@ -64,7 +66,12 @@ class PingTest {
       assertEquals(0, traffic.at("/frames/dropped").asLong(), report::toString);
       boolean encrypted = platform.equals("sev");
       assertEquals(encrypted, traffic.at("/pages/shared").asLong() > 0, report::toString);
-      assertEquals(encrypted, traffic.at("/dma/bytes_bounced").asLong() > 0, report::toString);
+      boolean translated = platform.equals("vtd");
+      assertEquals(
+          encrypted || translated, traffic.at("/dma/bytes_bounced").asLong() > 0, report::toString);
+      assertEquals(
+          translated, traffic.at("/remapping/invalidations").asLong(0) > 0, report::toString);
+      assertEquals(0, traffic.at("/remapping/faults").asLong(0), report::toString);
       assertEquals(
           encrypted, traffic.at("/launch/measure").asString("").length() == 64, report::toString);
       vlab.assertNothingLeft();
@@ -72,7 +79,7 @@ class PingTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"pc", "sev"})
+  @ValueSource(strings = {"pc", "sev", "vtd"})
   void aFloodLosesNothing(String platform) {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
@@ -84,7 +91,7 @@ class PingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"pc, host", "pc, guest", "sev, host", "sev, guest"})
+  @CsvSource({"pc, host", "pc, guest", "sev, host", "sev, guest", "vtd, host", "vtd, guest"})
   void theLargestDatagramIsCutAndPutTogetherBothWays(String platform, String from) {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
@@ -110,7 +117,7 @@ class PingTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"pc", "sev"})
+  @ValueSource(strings = {"pc", "sev", "vtd"})
   void theGuestPingsTheHost(String platform) {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =

@@ -9,6 +9,8 @@ import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.sev.SevCounters;
 import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
+import dev.virtiolab.iommu.vtd.VtdCounters;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.lab.trace.MachineEvents;
 import dev.virtiolab.lab.trace.Recordings;
 import dev.virtiolab.lab.trace.Trace;
@@ -173,6 +175,7 @@ public final class Machine implements AutoCloseable {
             dma.openMappings(),
             dma.bytesBouncedToDevice() + dma.bytesBouncedFromDevice()),
         pages(board.platform()),
+        remapping(board.platform()),
         board.measurement().map(Machine::launch));
   }
 
@@ -191,6 +194,20 @@ public final class Machine implements AutoCloseable {
           counters.flipsToShared() + counters.flipsToPrivate());
     }
     return new TrafficReport.Pages(0, 0, 0);
+  }
+
+  private static Optional<TrafficReport.Remapping> remapping(Platform platform) {
+    if (platform instanceof VtdPlatform vtd) {
+      VtdCounters counters = vtd.counters();
+      return Optional.of(
+          new TrafficReport.Remapping(
+              counters.faults(),
+              counters.iotlbHits(),
+              counters.iotlbMisses(),
+              counters.iotlbInvalidations(),
+              counters.iotlbEntries()));
+    }
+    return Optional.empty();
   }
 
   /** Switches it off: first the guest, then the device, then the board. */

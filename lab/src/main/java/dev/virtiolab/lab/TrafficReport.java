@@ -8,9 +8,10 @@ import java.util.Optional;
  * What crossed a NIC so far, and what that took: counted by the device, by the guest's drivers and
  * by the platform, each for itself.
  *
- * @param platform {@code pc} or {@code sev}
+ * @param platform as on the command line
  * @param slot where the NIC sits, such as {@code 00:04.0}
  * @param features the feature bits that driver and device agreed on
+ * @param remapping what the DMA remapping unit did, where there is one
  * @param launch what the guest was measured to be, where memory is encrypted
  */
 public record TrafficReport(
@@ -21,6 +22,7 @@ public record TrafficReport(
     Queues queues,
     Dma dma,
     Pages pages,
+    Optional<Remapping> remapping,
     Optional<Launch> launch) {
 
   /**
@@ -55,6 +57,17 @@ public record TrafficReport(
    * @param flips C-bits changed so far, either way
    */
   public record Pages(long shared, long sharedAtMost, long flips) {}
+
+  /**
+   * Translation of what bus masters ask for.
+   *
+   * @param faults accesses that the unit refused
+   * @param hits looks at a page that the IOTLB served
+   * @param misses looks at a page that took a walk of the guest's tables
+   * @param invalidations commands by which the guest made the IOTLB forget
+   * @param cached translations in the IOTLB now
+   */
+  public record Remapping(long faults, long hits, long misses, long invalidations, long cached) {}
 
   /**
    * The launch measurement, in hexadecimal.
@@ -96,6 +109,18 @@ public record TrafficReport(
             pages.shared,
             pages.sharedAtMost,
             pages.flips));
+    remapping.ifPresent(
+        unit ->
+            text.append(
+                String.format(
+                    Locale.ROOT,
+                    "%nIOMMU   %,d faults, IOTLB: %,d hits, %,d misses, %,d invalidations, %,d"
+                        + " cached",
+                    unit.faults,
+                    unit.hits,
+                    unit.misses,
+                    unit.invalidations,
+                    unit.cached)));
     launch.ifPresent(
         measured ->
             text.append(System.lineSeparator()).append("launch  ").append(measured.measure));
