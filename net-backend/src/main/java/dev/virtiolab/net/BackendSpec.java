@@ -1,13 +1,19 @@
 package dev.virtiolab.net;
 
+import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.posix.Tap;
+import java.net.Inet4Address;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 
 /** What {@code --backend} names: {@value #FORMS}. */
 public sealed interface BackendSpec {
 
   /** The forms that are known, as a usage line shows them. */
-  String FORMS = "tap[:NAME]|loopback|sink";
+  String FORMS = "tap[:NAME]|loopback|sink|dgram:HOST:PORT,HOST:PORT|dgram:unix:PATH,unix:PATH";
 
   /**
    * A TAP interface.
@@ -39,10 +45,86 @@ public sealed interface BackendSpec {
     }
   }
 
+  /** A datagram socket: its own address and the peer's, as QEMU's {@code -netdev dgram}. */
+  sealed interface Datagram extends BackendSpec {
+    @Override
+    DatagramBackend open();
+  }
+
+  /**
+   * Over UDP and IPv4.
+   *
+   * @param local where frames are received, and sent from
+   * @param remote the peer
+   */
+  record UdpDatagram(Port local, Port remote) implements Datagram {
+    /**
+     * Where a socket is bound.
+     *
+     * @param host name or address
+     * @param port from 1 to 65535
+     */
+    public record Port(String host, int port) {
+      @Override
+      public String toString() {
+        return host + ":" + port;
+      }
+
+      private InetSocketAddress resolve() throws UnknownHostException {
+        for (InetAddress address : InetAddress.getAllByName(host)) {
+          if (address instanceof Inet4Address) {
+            return new InetSocketAddress(address, port);
+          }
+        }
+        throw new UnknownHostException(host);
+      }
+    }
+
+    @Override
+    public DatagramBackend open() {
+      try {
+        return DatagramBackend.udp(local.resolve(), remote.resolve());
+      } catch (UnknownHostException e) {
+        throw new BackendOpenException(
+            toString(), "no IPv4 address is known for " + e.getMessage(), e);
+      } catch (PosixException e) {
+        throw new BackendOpenException(toString(), e.getMessage(), e);
+      }
+    }
+
+    @Override
+    public String toString() {
+      return "dgram:" + local + "," + remote;
+    }
+  }
+
+  /**
+   * Over unix sockets.
+   *
+   * @param local the socket that is made
+   * @param remote the peer's, as the peer knows it
+   */
+  record UnixDatagram(Path local, Path remote) implements Datagram {
+    @Override
+    public DatagramBackend open() {
+      try {
+        return DatagramBackend.unix(local, remote);
+      } catch (PosixException e) {
+        throw new BackendOpenException(toString(), e.getMessage(), e);
+      }
+    }
+
+    @Override
+    public String toString() {
+      return "dgram:unix:" + local + ",unix:" + remote;
+    }
+  }
+
   /**
    * Makes the back end.
    *
    * @throws dev.virtiolab.posix.PosixException if the kernel refuses a TAP
+   * @throws BackendOpenException if a socket cannot be had
    */
   NetBackend open();
 
@@ -66,6 +148,9 @@ public sealed interface BackendSpec {
       case "sink" -> {
         refuseArgument(text, argument);
         return new Sink();
+      }
+      case "dgram" -> {
+        return DatagramSpec.parse(text, argument == null ? "" : argument);
       }
       default -> throw new BackendSpecException(text, "no such back end");
     }

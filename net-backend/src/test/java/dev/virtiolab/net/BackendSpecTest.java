@@ -3,9 +3,13 @@ package dev.virtiolab.net;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.posix.fixture.Requirements;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -18,18 +22,82 @@ class BackendSpecTest {
         new BackendSpec.TapInterface("fifteen-bytes-x"), BackendSpec.parse("tap:fifteen-bytes-x"));
     assertEquals(new BackendSpec.Loopback(), BackendSpec.parse("loopback"));
     assertEquals(new BackendSpec.Sink(), BackendSpec.parse("sink"));
+    assertEquals(
+        new BackendSpec.UdpDatagram(
+            new BackendSpec.UdpDatagram.Port("127.0.0.1", 1),
+            new BackendSpec.UdpDatagram.Port("peer.example", 65535)),
+        BackendSpec.parse("dgram:127.0.0.1:1,peer.example:65535"));
+    assertEquals(
+        new BackendSpec.UnixDatagram(Path.of("/a"), Path.of("b c")),
+        BackendSpec.parse("dgram:unix:/a,unix:b c"));
   }
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"", "Tap", "tap:", "tap:sixteen-bytes-xx", "loopback:", "sink:1", "tapx", ":tap"})
+      strings = {
+        "",
+        "Tap",
+        "tap:",
+        "tap:sixteen-bytes-xx",
+        "loopback:",
+        "sink:1",
+        "tapx",
+        ":tap",
+        "dgram",
+        "dgram:",
+        "dgram:127.0.0.1:1",
+        "dgram:127.0.0.1:1,",
+        "dgram:127.0.0.1:1,h:2,h:3",
+        "dgram:h,h:2",
+        "dgram::1,h:2",
+        "dgram:h:0,h:2",
+        "dgram:h:1,h:65536",
+        "dgram:h:+1,h:2",
+        "dgram:h:x,h:2",
+        "dgram:h:1,h:1",
+        "dgram:[::1]:1,[::1]:2",
+        "dgram:unix:/a,h:1",
+        "dgram:h:1,unix:/a",
+        "dgram:unix:,unix:/a",
+        "dgram:unix:/a,unix:/a",
+        "dgram:h:99999999999,h:2"
+      })
   void refusesTheRestAndNamesWhatIsKnown(String text) {
     BackendSpecException e =
         assertThrows(BackendSpecException.class, () -> BackendSpec.parse(text));
     assertEquals(text, e.spec());
     assertEquals(
-        "back end '" + text + "': " + e.reason() + "; known are tap[:NAME]|loopback|sink",
+        "back end '" + text + "': " + e.reason() + "; known are " + BackendSpec.FORMS,
         e.getMessage());
+  }
+
+  @Test
+  void pathTooLongForASocketIsRefused() {
+    BackendSpec.parse("dgram:unix:" + "x".repeat(107) + ",unix:b");
+    assertThrows(
+        BackendSpecException.class,
+        () -> BackendSpec.parse("dgram:unix:" + "x".repeat(108) + ",unix:b"));
+  }
+
+  @Test
+  void datagramThatCannotBeHadSaysWhyInOneLine(@TempDir Path folder) {
+    InetSocketAddress[] udp = DatagramBackendTest.freePorts(2);
+    String text = "dgram:127.0.0.1:" + udp[0].getPort() + ",localhost:" + udp[1].getPort();
+    try (NetBackend backend = BackendSpec.parse(text).open()) {
+      assertInstanceOf(DatagramBackend.class, backend);
+      assertOpenFails(text, "Address already in use (EADDRINUSE)");
+    }
+    assertOpenFails("dgram:192.0.2.77:5,127.0.0.1:6", "(EADDRNOTAVAIL)");
+    assertOpenFails("dgram:127.0.0.1:5,nowhere.invalid:6", "nowhere.invalid");
+    assertOpenFails("dgram:unix:" + folder + "/none/a,unix:" + folder + "/b", "(ENOENT)");
+  }
+
+  private static void assertOpenFails(String text, String reason) {
+    BackendOpenException e =
+        assertThrows(BackendOpenException.class, () -> BackendSpec.parse(text).open());
+    assertEquals(text, e.wire());
+    assertTrue(
+        e.getMessage().contains(reason) && e.getMessage().lines().count() == 1, e::getMessage);
   }
 
   @Test
