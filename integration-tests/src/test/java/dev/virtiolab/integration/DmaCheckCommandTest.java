@@ -1,12 +1,19 @@
 package dev.virtiolab.integration;
 
+import static java.util.regex.Pattern.DOTALL;
+import static java.util.regex.Pattern.MULTILINE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.mistake.Mistake;
 import dev.virtiolab.iommu.PlatformKind;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -30,6 +37,30 @@ class DmaCheckCommandTest {
       assertTrue(text.contains("\n" + verdict), "explains " + verdict + ": " + text);
     }
     assertTrue(text.contains("\nearly-unmap on pc (unmapped too early): unnoticed\n  0."), text);
+  }
+
+  /** Of evidence the page shows examples: what they say must be so, whatever the addresses. */
+  @Test
+  void printsWhatItsPageShows() throws IOException {
+    String page =
+        Files.readString(Path.of("").toAbsolutePath().getParent().resolve("docs/dma-check.md"));
+    String printed = withoutNumbers(run("dma-check").out());
+
+    Matcher block = Pattern.compile("^```\\n(.*?)^```", MULTILINE | DOTALL).matcher(page);
+    int paragraphs = 0;
+    while (block.find()) {
+      for (String paragraph : block.group(1).split("\n\n")) {
+        String shown = withoutNumbers(paragraph).stripTrailing() + "\n";
+        assertTrue(printed.contains(shown), "not printed: " + paragraph);
+        paragraphs++;
+      }
+    }
+    assertEquals(3, paragraphs, "the table and two examples");
+  }
+
+  /** Addresses, bytes of DRAM and times as #; counts stay. */
+  private static String withoutNumbers(String text) {
+    return text.replaceAll("0x[0-9a-f]{4,}|holds [0-9a-f]+|\\d+\\.\\d{3} ms", "#");
   }
 
   @Test

@@ -98,15 +98,41 @@ class DmaCheckTest {
           READ_FOR_WRITE, GARBLED,
           SHORT_MAP, GARBLED);
 
+  /**
+   * vtd: a device reaches only what is mapped, in its direction, by whole pages. A frame neither
+   * begins nor ends with a page: it is bounced, so that its neighbours stay out of reach.
+   *
+   * <ul>
+   *   <li>NO_MAP: default-deny.
+   *   <li>HOST_ADDRESS: the rings are whole pages and mapped in place, but frames are not where the
+   *       driver says.
+   *   <li>EARLY_UNMAP: the entry is gone, and so is what the IOTLB had of it.
+   *   <li>NO_UNMAP: the guest never gets the bounced bytes of what was received.
+   *   <li>FOREIGN_COMMON_BUFFER: any whole pages can be mapped, whoever allocated them.
+   *   <li>READ_FOR_WRITE: the entry has no write permission.
+   *   <li>SHORT_MAP: the last 12 bytes are not copied; they lie in a page that is mapped.
+   * </ul>
+   */
+  private static final Map<Mistake, Verdict> VTD =
+      Map.of(
+          NONE, WORKS,
+          NO_MAP, FAULT,
+          HOST_ADDRESS, FAULT,
+          EARLY_UNMAP, FAULT,
+          NO_UNMAP, GARBLED,
+          FOREIGN_COMMON_BUFFER, UNNOTICED,
+          READ_FOR_WRITE, FAULT,
+          SHORT_MAP, GARBLED);
+
   private static final Map<PlatformKind, Map<Mistake, Verdict>> EXPECTED =
       Map.of(
           PlatformKind.PC, PC,
+          PlatformKind.VTD, VTD,
           PlatformKind.NONCOHERENT, NONCOHERENT,
           PlatformKind.SEV, SEV);
 
   static Stream<Arguments> cells() {
-    return EXPECTED.keySet().stream()
-        .sorted()
+    return Arrays.stream(PlatformKind.values())
         .flatMap(
             platform ->
                 Arrays.stream(Mistake.values()).map(mistake -> Arguments.of(mistake, platform)));
@@ -127,6 +153,32 @@ class DmaCheckTest {
     assertEquals(FAULT, cell.verdict(), cell::toString);
     assertEquals(List.of(), seen(cell, Sign.DMA_FAULT), "nothing is refused under SEV");
     assertEquals(1, seen(cell, Sign.NEEDS_RESET).size(), cell::toString);
+  }
+
+  /** A driver that never maps fails on each platform but one, on each in its own way. */
+  @Test
+  void aDriverThatNeverMapsFailsOnEachPlatformInItsOwnWay() {
+    Cell pc = run(NO_MAP, PlatformKind.PC, BounceSlots.OVMF);
+    assertEquals(List.of(), seen(pc, Sign.SENT_WRONG), "on a PC every frame goes out");
+    assertEquals(List.of(), seen(pc, Sign.RECEIVED_WRONG), "and comes in");
+
+    Cell vtd = run(NO_MAP, PlatformKind.VTD, BounceSlots.OVMF);
+    // Nothing was ever mapped for any device of the bus: the unit does not even find its tables.
+    String refused = seen(vtd, Sign.DMA_FAULT).getFirst().text();
+    assertTrue(refused.contains("NOT_MAPPED, recorded as ROOT_NOT_PRESENT (0x1)"), refused);
+
+    Cell noncoherent = run(NO_MAP, PlatformKind.NONCOHERENT, BounceSlots.OVMF);
+    String nothingThere = seen(noncoherent, Sign.DMA_FAULT).getFirst().text();
+    assertTrue(nothingThere.contains("NO_MEMORY"), nothingThere);
+
+    Cell sev = run(NO_MAP, PlatformKind.SEV, BounceSlots.OVMF);
+    assertEquals(List.of(), seen(sev, Sign.DMA_FAULT), "nothing is refused, but all is ciphertext");
+    assertTrue(
+        seen(sev, Sign.STRAY).stream().anyMatch(stray -> stray.text().contains("which is private")),
+        sev::toString);
+    // All four frames, both ways.
+    assertEquals(4, seen(sev, Sign.SENT_WRONG).getFirst().times());
+    assertEquals(4, seen(sev, Sign.RECEIVED_WRONG).getFirst().times());
   }
 
   @Test

@@ -5,6 +5,8 @@ import dev.virtiolab.firmware.uefi.DmaMapping;
 import dev.virtiolab.firmware.uefi.DmaOperation;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.vtd.FaultRecord;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.lab.dmacheck.Evidence.Sign;
 import dev.virtiolab.pci.config.PciAddress;
 import dev.virtiolab.pci.memory.DmaAccess;
@@ -209,13 +211,13 @@ final class DmaLedger implements DmaObserver {
           Sign.DMA_FAULT,
           access + " " + outcome,
           address,
-          "%s by %s was refused: %s; %s"
+          "a %s %s by %s was refused: %s%s; %s"
               .formatted(
-                  access == DmaAccess.READ
-                      ? "a read of " + where(address)
-                      : "a write to " + where(address),
+                  access == DmaAccess.READ ? "read of" : "write to",
+                  where(address),
                   PciAddress.ofRequesterId(requesterId),
                   outcome,
+                  recorded(address),
                   history(address)));
       return;
     }
@@ -235,6 +237,17 @@ final class DmaLedger implements DmaObserver {
                 where(address),
                 inDram(address),
                 history(address)));
+  }
+
+  /** What a remapping unit wrote into its fault record, where there is one. */
+  private String recorded(long address) {
+    if (!(platform instanceof VtdPlatform vtd) || vtd.faults().isEmpty()) {
+      return "";
+    }
+    FaultRecord last = vtd.faults().getLast();
+    return last.address() == address
+        ? ", recorded as %s (0x%x)".formatted(last.reason(), last.reason().code())
+        : "";
   }
 
   private static String where(long address) {

@@ -11,7 +11,7 @@ public enum Verdict {
   /** A DMA fault, or the device asks to be reset. */
   FAULT("the hardware objects: a DMA fault, or the device needs a reset"),
   /** A frame is lost or garbled, on the wire or in the guest. */
-  GARBLED("nobody objects, but a frame is lost or arrives garbled"),
+  GARBLED("no error and no fault, but a frame is lost or arrives with wrong bytes"),
   /** All frames arrive; only who watches each access and each mapping sees that it is wrong. */
   UNNOTICED("all frames arrive; only the lab's own journal sees the mistake"),
   /** Nothing shows: on this platform it makes no difference. */
