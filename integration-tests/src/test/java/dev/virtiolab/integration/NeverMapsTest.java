@@ -9,18 +9,23 @@ import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.Ping;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.iommu.PlatformObserver;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.net.LoopbackBackend;
+import dev.virtiolab.pci.memory.DmaAccess;
+import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.virtio.net.NetCounters;
+import java.util.EnumSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /**
- * A guest whose drivers map nothing: the same firmware, told nothing of encryption, so that no
- * IOMMU protocol is installed and a device address is just the host address. It works on a PC and
- * fails visibly where memory is encrypted.
+ * A guest whose drivers map nothing: the same firmware, told nothing of encryption and caches, so
+ * that no IOMMU protocol is installed and a device address is just the host address. It works on a
+ * PC and fails visibly elsewhere, on each platform in its own way.
  *
  * <p>Stepped: guest and device take turns on this thread, and each pause of the guest's is a turn
  * of the device.
@@ -47,15 +52,36 @@ class NeverMapsTest {
     assertEquals(1, outcome.breakdowns, outcome::toString);
   }
 
+  @Test
+  void whereBusAddressesAreNotTheCpusTheDeviceFindsNoMemoryAndSaysSo() {
+    Outcome outcome = run(PlatformKind.NONCOHERENT);
+
+    assertEquals(0, outcome.framesOnTheWire, outcome::toString);
+    assertEquals(1, outcome.breakdowns, outcome::toString);
+    assertEquals(Set.of(DmaFault.NO_MEMORY), outcome.faults, outcome::toString);
+  }
+
   /**
    * @param breakdowns times that the device set DEVICE_NEEDS_RESET
+   * @param faults why accesses of the device's were refused
    */
-  private record Outcome(long framesOnTheWire, long breakdowns) {}
+  private record Outcome(long framesOnTheWire, long breakdowns, Set<DmaFault> faults) {}
 
   /** Boots, and lets the guest ask for somebody's address. */
   private static Outcome run(PlatformKind platform) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     try (Mainboard hardware = new Mainboard(MachineConfig.of(platform), wire.left())) {
+      Set<DmaFault> faults = EnumSet.noneOf(DmaFault.class);
+      hardware
+          .platform()
+          .observe(
+              new PlatformObserver() {
+                @Override
+                public void faulted(
+                    int requesterId, long address, DmaAccess access, DmaFault reason) {
+                  faults.add(reason);
+                }
+              });
       SteppedClock clock = new SteppedClock(hardware);
       Board blind =
           new Board(
@@ -68,7 +94,7 @@ class NeverMapsTest {
         }
       }
       NetCounters counters = hardware.nic().counters();
-      return new Outcome(counters.framesSent(), counters.breakdowns());
+      return new Outcome(counters.framesSent(), counters.breakdowns(), faults);
     }
   }
 }

@@ -30,6 +30,8 @@ class PingTest {
   @CsvSource({
     "pc,  root-bus,  ovmf",
     "pc,  root-port, ovmf",
+    "noncoherent, root-bus,  ovmf",
+    "noncoherent, root-port, ovmf",
     "sev, root-bus,  ovmf",
     "sev, root-port, ovmf",
     "sev, root-bus,  none",
@@ -72,6 +74,10 @@ class PingTest {
       assertEquals(
           translated, traffic.at("/remapping/invalidations").asLong(0) > 0, report::toString);
       assertEquals(0, traffic.at("/remapping/faults").asLong(0), report::toString);
+      boolean cached = platform.equals("noncoherent");
+      // The frames that the guest sent, at least, and nothing of its own was thrown away.
+      assertEquals(cached, traffic.at("/cache/written_back").asLong(0) >= 6, report::toString);
+      assertEquals(0, traffic.at("/cache/dirty_lost").asLong(0), report::toString);
       assertEquals(
           encrypted, traffic.at("/launch/measure").asString("").length() == 64, report::toString);
       vlab.assertNothingLeft();
@@ -79,7 +85,7 @@ class PingTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"pc", "sev", "vtd"})
+  @ValueSource(strings = {"pc", "vtd", "noncoherent", "sev"})
   void aFloodLosesNothing(String platform) {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
@@ -91,7 +97,16 @@ class PingTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"pc, host", "pc, guest", "sev, host", "sev, guest", "vtd, host", "vtd, guest"})
+  @CsvSource({
+    "pc, host",
+    "pc, guest",
+    "vtd, host",
+    "vtd, guest",
+    "noncoherent, host",
+    "noncoherent, guest",
+    "sev, host",
+    "sev, guest"
+  })
   void theLargestDatagramIsCutAndPutTogetherBothWays(String platform, String from) {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =

@@ -6,6 +6,8 @@ import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.Platform;
+import dev.virtiolab.iommu.noncoherent.NonCoherentCounters;
+import dev.virtiolab.iommu.noncoherent.NonCoherentPlatform;
 import dev.virtiolab.iommu.sev.SevCounters;
 import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
@@ -176,6 +178,7 @@ public final class Machine implements AutoCloseable {
             dma.bytesBouncedToDevice() + dma.bytesBouncedFromDevice()),
         pages(board.platform()),
         remapping(board.platform()),
+        cache(board.platform()),
         board.measurement().map(Machine::launch));
   }
 
@@ -206,6 +209,19 @@ public final class Machine implements AutoCloseable {
               counters.iotlbMisses(),
               counters.iotlbInvalidations(),
               counters.iotlbEntries()));
+    }
+    return Optional.empty();
+  }
+
+  private static Optional<TrafficReport.Cache> cache(Platform platform) {
+    if (platform instanceof NonCoherentPlatform noncoherent) {
+      NonCoherentCounters counters = noncoherent.counters();
+      return Optional.of(
+          new TrafficReport.Cache(
+              counters.linesFilled(),
+              counters.linesWrittenBack(),
+              counters.linesInvalidated(),
+              counters.dirtyLinesLost()));
     }
     return Optional.empty();
   }

@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param slot where the NIC sits, such as {@code 00:04.0}
  * @param features the feature bits that driver and device agreed on
  * @param remapping what the DMA remapping unit did, where there is one
+ * @param cache what the CPU's cache did, where bus masters do not see it
  * @param launch what the guest was measured to be, where memory is encrypted
  */
 public record TrafficReport(
@@ -23,6 +24,7 @@ public record TrafficReport(
     Dma dma,
     Pages pages,
     Optional<Remapping> remapping,
+    Optional<Cache> cache,
     Optional<Launch> launch) {
 
   /**
@@ -68,6 +70,16 @@ public record TrafficReport(
    * @param cached translations in the IOTLB now
    */
   public record Remapping(long faults, long hits, long misses, long invalidations, long cached) {}
+
+  /**
+   * Lines of 64 bytes of the CPU's cache.
+   *
+   * @param filled lines that came into it
+   * @param writtenBack dirty lines that were copied to memory
+   * @param invalidated lines that were forgotten
+   * @param dirtyLost of those, the ones that had not been written back
+   */
+  public record Cache(long filled, long writtenBack, long invalidated, long dirtyLost) {}
 
   /**
    * The launch measurement, in hexadecimal.
@@ -121,6 +133,16 @@ public record TrafficReport(
                     unit.misses,
                     unit.invalidations,
                     unit.cached)));
+    cache.ifPresent(
+        lines ->
+            text.append(
+                String.format(
+                    Locale.ROOT,
+                    "%ncache   %,d lines filled, %,d written back, %,d invalidated, %,d dirty lost",
+                    lines.filled,
+                    lines.writtenBack,
+                    lines.invalidated,
+                    lines.dirtyLost)));
     launch.ifPresent(
         measured ->
             text.append(System.lineSeparator()).append("launch  ").append(measured.measure));
