@@ -4,6 +4,7 @@ module dev.virtiolab.firmware {
   requires transitive dev.virtiolab.iommu;
 
   exports dev.virtiolab.firmware;
+  exports dev.virtiolab.firmware.driver;
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
   exports dev.virtiolab.firmware.mistake;

@@ -1,10 +1,9 @@
 package dev.virtiolab.firmware.net;
 
+import dev.virtiolab.firmware.driver.ProtocolDriver;
 import dev.virtiolab.firmware.uefi.BootServices;
-import dev.virtiolab.firmware.uefi.DriverBinding;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
-import dev.virtiolab.firmware.uefi.OpenAttribute;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.SimpleNetworkMode.State;
@@ -13,22 +12,18 @@ import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import java.util.IdentityHashMap;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * The driver for virtio network cards: edk2, OvmfPkg/VirtioNetDxe. For each it makes a child handle
  * that carries the {@link SimpleNetwork} protocol and its {@link SnpCounters}.
  */
-public final class VirtioNetDxe implements DriverBinding {
+public final class VirtioNetDxe extends ProtocolDriver<VirtioDevice> {
   /** Mappings that are open while the transmit ring is full: a header and a frame per request. */
   public static final int FULL_RING_MAPPINGS = 2 * VirtioNetLayout.MAX_PENDING;
 
-  private final BootServices bootServices;
   private final CpuMemory memory;
   private final boolean requireAccessPlatform;
   private final Map<Handle, VirtioNetSnp> children = new IdentityHashMap<>();
-  private final Ref<Handle> handle = new Ref<>();
-  private Optional<EfiStatus> lastStart = Optional.empty();
 
   /**
    * @param requireAccessPlatform whether to refuse a device that does not offer
@@ -37,68 +32,27 @@ public final class VirtioNetDxe implements DriverBinding {
    *     talked to.
    */
   public VirtioNetDxe(BootServices bootServices, CpuMemory memory, boolean requireAccessPlatform) {
-    this.bootServices = bootServices;
+    super(bootServices, VirtioDevice.PROTOCOL);
     this.memory = memory;
     this.requireAccessPlatform = requireAccessPlatform;
   }
 
-  /** Installs the driver binding on a handle of its own; ConnectController finds it there. */
-  public EfiStatus install() {
-    return bootServices.installProtocolInterface(handle, DriverBinding.PROTOCOL, this);
-  }
-
-  /** What came of the last controller that this driver was to start on; empty: there was none. */
-  public Optional<EfiStatus> lastStart() {
-    return lastStart;
+  @Override
+  protected EfiStatus examine(VirtioDevice device) {
+    return device.subSystemDeviceId() == VirtioNetLayout.DEVICE_TYPE
+        ? EfiStatus.SUCCESS
+        : EfiStatus.UNSUPPORTED;
   }
 
   @Override
-  public int version() {
-    return 0x10;
-  }
-
-  @Override
-  public Handle driverBindingHandle() {
-    return handle.value;
-  }
-
-  @Override
-  public EfiStatus supported(Handle controller) {
-    Ref<VirtioDevice> virtIo = new Ref<>();
-    EfiStatus status = openVirtIo(controller, virtIo);
-    if (status.isError()) {
-      return status;
-    }
-    if (virtIo.value.subSystemDeviceId() != VirtioNetLayout.DEVICE_TYPE) {
-      status = EfiStatus.UNSUPPORTED;
-    }
-    closeVirtIo(controller, controller);
-    return status;
-  }
-
-  @Override
-  public EfiStatus start(Handle controller) {
-    EfiStatus status = startOn(controller);
-    lastStart = Optional.of(status);
-    return status;
-  }
-
-  private EfiStatus startOn(Handle controller) {
-    Ref<VirtioDevice> virtIo = new Ref<>();
-    EfiStatus status = openVirtIo(controller, virtIo);
-    if (status.isError()) {
-      return status;
-    }
-    VirtioNetSnp snp = new VirtioNetSnp(bootServices, memory, virtIo.value, requireAccessPlatform);
-    status = snp.populate();
+  protected EfiStatus startOn(Handle controller, VirtioDevice device) {
+    VirtioNetSnp snp = new VirtioNetSnp(bootServices, memory, device, requireAccessPlatform);
+    EfiStatus status = snp.populate();
     if (!status.isError()) {
       status = installChild(controller, snp);
       if (status.isError()) {
         snp.evacuate();
       }
-    }
-    if (status.isError()) {
-      closeVirtIo(controller, controller);
     }
     return status;
   }
@@ -113,15 +67,7 @@ public final class VirtioNetDxe implements DriverBinding {
     }
     status = bootServices.installProtocolInterface(child, SimpleNetwork.PROTOCOL, snp);
     if (!status.isError()) {
-      // Noted for the child, so that the controller is not taken from under it.
-      status =
-          bootServices.openProtocol(
-              controller,
-              VirtioDevice.PROTOCOL,
-              new Ref<>(),
-              handle.value,
-              child.value,
-              OpenAttribute.BY_CHILD_CONTROLLER);
+      status = openForChild(controller, child.value);
       if (status.isError()) {
         bootServices.uninstallProtocolInterface(child.value, SimpleNetwork.PROTOCOL, snp);
       }
@@ -143,7 +89,7 @@ public final class VirtioNetDxe implements DriverBinding {
       }
     }
     if (stopping.length == 0) {
-      closeVirtIo(controller, controller);
+      close(controller, controller);
     }
     return EfiStatus.SUCCESS;
   }
@@ -157,16 +103,10 @@ public final class VirtioNetDxe implements DriverBinding {
     int tpl = bootServices.raiseTpl(Tpl.CALLBACK);
     EfiStatus status = EfiStatus.DEVICE_ERROR;
     if (snp.mode().state == State.STOPPED) {
-      closeVirtIo(controller, child);
+      close(controller, child);
       status = bootServices.uninstallProtocolInterface(child, SimpleNetwork.PROTOCOL, snp);
       if (status.isError()) {
-        bootServices.openProtocol(
-            controller,
-            VirtioDevice.PROTOCOL,
-            new Ref<>(),
-            handle.value,
-            child,
-            OpenAttribute.BY_CHILD_CONTROLLER);
+        openForChild(controller, child);
       } else {
         bootServices.uninstallProtocolInterface(child, SnpCounters.PROTOCOL, snp.counters());
         children.remove(child);
@@ -175,19 +115,5 @@ public final class VirtioNetDxe implements DriverBinding {
     }
     bootServices.restoreTpl(tpl);
     return status;
-  }
-
-  private EfiStatus openVirtIo(Handle controller, Ref<VirtioDevice> virtIo) {
-    return bootServices.openProtocol(
-        controller,
-        VirtioDevice.PROTOCOL,
-        virtIo,
-        handle.value,
-        controller,
-        OpenAttribute.BY_DRIVER);
-  }
-
-  private void closeVirtIo(Handle controller, Handle forWhom) {
-    bootServices.closeProtocol(controller, VirtioDevice.PROTOCOL, handle.value, forWhom);
   }
 }
