@@ -11,6 +11,9 @@ import java.util.regex.Pattern;
 public final class Iperf3 {
   private static final Pattern VERSION = Pattern.compile("^iperf (\\d+)\\.(\\d+)");
 
+  /** The program's name, as it was called, in front of what it says. */
+  private static final Pattern NAME = Pattern.compile("^\\S*iperf3: ");
+
   /** The first with {@code --bidir}: 3.7, of 2019. */
   private static final int MAJOR = 3;
 
@@ -66,17 +69,13 @@ public final class Iperf3 {
    * nothing.
    */
   static String complaint(String errors) {
-    String first = "";
-    for (String line : errors.lines().toList()) {
-      // "iperf3: exiting" and the like follow; the reason comes first.
-      if (line.startsWith("iperf3:")) {
-        return line.substring("iperf3:".length()).strip();
-      }
-      if (first.isEmpty()) {
-        first = line.strip();
-      }
-    }
-    return first;
+    // "iperf3: exiting" and the like, or how to use it, follow; the reason comes first.
+    return errors
+        .lines()
+        .filter(line -> !line.isBlank())
+        .findFirst()
+        .map(line -> NAME.matcher(line).replaceFirst("").strip())
+        .orElse("");
   }
 
   /** Whether a complaint is about how it was called. */

@@ -3,9 +3,13 @@ package dev.virtiolab.lab.throughput;
 import dev.virtiolab.lab.LabException;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** {@code iperf3 -c}, run to its end, its output shown as it comes. */
 final class IperfClient {
@@ -28,7 +32,13 @@ final class IperfClient {
     void check();
   }
 
+  /** What it says after SIGINT or SIGTERM; the exit code is 1 then. */
+  private static final String INTERRUPTED = "interrupt";
+
   private final List<String> command;
+
+  /** What a result in JSON says went wrong; of the older versions the exit code does not. */
+  private static final Pattern ERROR = Pattern.compile("\"error\":\\s*\"((?:[^\"\\\\]|\\\\.)*)\"");
 
   IperfClient(Iperf3 iperf3, List<String> arguments) {
     command = iperf3.command(List.of(), arguments);
@@ -62,10 +72,31 @@ final class IperfClient {
       client.destroyForcibly();
       throw e;
     }
-    if (client.exitValue() != 0) {
-      throw failure(client.exitValue(), err.all());
+    String complaint = complaint(out.all(), err.all());
+    if (complaint.startsWith(INTERRUPTED)) {
+      return new IperfResult(out.all(), true);
     }
+    if (client.exitValue() != 0 || !complaint.isEmpty()) {
+      throw failure(client.exitValue(), complaint);
+    }
+    showHelp(out, screen);
     return new IperfResult(out.all(), false);
+  }
+
+  private static String complaint(String output, String errors) {
+    Matcher error = ERROR.matcher(output);
+    return error.find() ? error.group(1) : Iperf3.complaint(errors);
+  }
+
+  /** Where it was asked how it is used, and not told so. */
+  private static void showHelp(Output out, OutputStream screen) {
+    if (out.isUsage()) {
+      try {
+        screen.write(out.all().getBytes(StandardCharsets.UTF_8));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
   }
 
   /** After Ctrl-C: what it measured so far, if it says so in time. */
@@ -85,8 +116,7 @@ final class IperfClient {
     }
   }
 
-  private static LabException failure(int exitCode, String errors) {
-    String complaint = Iperf3.complaint(errors);
+  private static LabException failure(int exitCode, String complaint) {
     return Iperf3.isAboutOptions(complaint)
         ? LabException.usage("iperf3: " + complaint)
         : LabException.failure(
