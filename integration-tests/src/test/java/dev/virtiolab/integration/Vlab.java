@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -31,6 +32,7 @@ final class Vlab implements AutoCloseable {
   private final Optional<String> tunMode;
   private final Set<String> interfacesBefore = interfaces();
   private final List<String> javaOptions = new ArrayList<>();
+  private final List<String> hidden = new ArrayList<>();
   private Process process;
 
   private Vlab(Path folder, Optional<String> tunMode) {
@@ -78,8 +80,43 @@ final class Vlab implements AutoCloseable {
     return folder.resolve("out").resolve(name);
   }
 
+  /**
+   * Lets the run find no such program, wherever it is on this machine; the tests must run as root.
+   */
+  Vlab without(String program) {
+    hidden.add(program);
+    return this;
+  }
+
+  /** Lets the run find a shell script instead of a program of the machine's. */
+  Vlab with(String program, String script) {
+    Path bin = folder.resolve("bin");
+    try {
+      Files.createDirectories(bin);
+      Files.writeString(bin.resolve(program), "#!/bin/sh\n" + script);
+      for (Path path : List.of(bin, bin.resolve(program))) {
+        Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rwxr-xr-x"));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return this;
+  }
+
   Vlab start(String... arguments) {
     List<String> command = new ArrayList<>();
+    for (String program : hidden) {
+      command.addAll(
+          List.of(
+              "unshare",
+              "--mount",
+              "sh",
+              "-c",
+              "for f in $(which -a "
+                  + program
+                  + "); do mount --bind /dev/null $f || exit 99; done; exec \"$@\"",
+              "sh"));
+    }
     if (tunMode.isPresent()) {
       command.addAll(
           List.of(
@@ -115,12 +152,15 @@ final class Vlab implements AutoCloseable {
             "dev.virtiolab.lab.cli.Main"));
     command.addAll(List.of(arguments));
     try {
-      process =
+      ProcessBuilder builder =
           new ProcessBuilder(command)
               .directory(folder.resolve("out").toFile())
               .redirectOutput(folder.resolve("stdout").toFile())
-              .redirectError(folder.resolve("stderr").toFile())
-              .start();
+              .redirectError(folder.resolve("stderr").toFile());
+      builder
+          .environment()
+          .merge("PATH", folder.resolve("bin").toString(), (old, b) -> b + ":" + old);
+      process = builder.start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -160,10 +200,62 @@ final class Vlab implements AutoCloseable {
     }
   }
 
+  /** Waits until a file of the run's has so many bytes. */
+  void awaitFile(Path file, long bytes) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
+    while (file.toFile().length() < bytes) {
+      if (!process.isAlive() || System.nanoTime() - deadline > 0) {
+        fail("never wrote " + file + " but: " + text("stdout") + text("stderr"));
+      }
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Where a program of this machine is; the test has made sure that it is there. */
+  static Path program(String name) {
+    return Stream.of(System.getenv("PATH").split(":"))
+        .map(folder -> Path.of(folder, name))
+        .filter(Files::isExecutable)
+        .findFirst()
+        .orElseThrow();
+  }
+
   /** Ctrl-C, which a terminal sends to the whole foreground group. */
   void interrupt() {
-    process.descendants().forEach(child -> command("kill", "-INT", Long.toString(child.pid())));
+    // A child in a session of its own is in no foreground group.
+    String session = session(process.pid());
+    process
+        .descendants()
+        .filter(child -> session(child.pid()).equals(session))
+        .forEach(child -> command("kill", "-INT", Long.toString(child.pid())));
     signal("INT");
+  }
+
+  /** The sixth field of /proc/PID/stat, the second of which is in parentheses; empty if gone. */
+  private static String session(long pid) {
+    try {
+      String stat = Files.readString(Path.of("/proc", Long.toString(pid), "stat"));
+      return stat.substring(stat.lastIndexOf(')') + 2).split(" ")[3];
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  /** Ends every child whose command line has {@code words}; as root. */
+  long killChildren(String words) {
+    return process
+        .descendants()
+        .filter(child -> commandLine(child.pid()).contains(words))
+        .filter(child -> command("kill", "-KILL", Long.toString(child.pid())) == 0)
+        .count();
+  }
+
+  private static String commandLine(long pid) {
+    try {
+      return Files.readString(Path.of("/proc", Long.toString(pid), "cmdline")).replace('\0', ' ');
+    } catch (IOException e) {
+      return "";
+    }
   }
 
   void signal(String name) {
@@ -177,6 +269,52 @@ final class Vlab implements AutoCloseable {
             List.of("nsenter", "--target", Long.toString(process.pid()), "--net", "--"));
     entered.addAll(List.of(command));
     return command(entered.toArray(String[]::new));
+  }
+
+  /** Starts a Java program in the network namespace of a child of the run; as root. */
+  Process inNetworkOf(String words, Class<?> program, String... arguments) {
+    long child =
+        process
+            .descendants()
+            .filter(each -> commandLine(each.pid()).contains(words))
+            .findFirst()
+            .orElseThrow()
+            .pid();
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "nsenter",
+                "--target",
+                Long.toString(child),
+                "--net",
+                "--",
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:-UsePerfData",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                program.getName()));
+    command.addAll(List.of(arguments));
+    try {
+      return new ProcessBuilder(command).redirectErrorStream(true).start();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** What a program printed, which is awaited; without the last line's end. */
+  static String output(Process program) {
+    try {
+      if (!program.waitFor(DEADLINE_SECONDS, TimeUnit.SECONDS)) {
+        program.destroyForcibly();
+        return "no end after " + DEADLINE_SECONDS + " s";
+      }
+      return new String(program.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   private static int command(String... command) {
