@@ -1,0 +1,145 @@
+package dev.virtiolab.net.bridge;
+
+import dev.virtiolab.net.BackendCounters;
+import dev.virtiolab.net.LoopbackBackend;
+import dev.virtiolab.net.NetBackend;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A NIC's plug in a switch whose other ports are back ends: what makes several wires one for a
+ * device, which drives exactly one.
+ *
+ * <pre>
+ *   NIC == plug ==(wire in memory)== port 0
+ *                                    port 1 -- first of the others
+ *                                    port 2 -- second, and so on
+ * </pre>
+ *
+ * <p>The NIC waits for room in the wire to the switch; the switch waits for nobody. The link is up
+ * while the switch runs, whatever the links of the other ports are.
+ */
+public final class BridgedBackend implements NetBackend {
+  /** The port that the NIC is plugged into. */
+  public static final int NIC_PORT = 0;
+
+  /** Frames on the wire between NIC and switch, each way. */
+  private static final int FRAMES = 256;
+
+  private final LoopbackBackend plug;
+  private final BridgeLoop loop;
+  private final int maxFrame;
+
+  private BridgedBackend(LoopbackBackend plug, BridgeLoop loop, int maxFrame) {
+    this.plug = plug;
+    this.loop = loop;
+    this.maxFrame = maxFrame;
+  }
+
+  /**
+   * Joins {@code others} and a NIC.
+   *
+   * @param others at least one; closed with this back end
+   */
+  public static BridgedBackend join(List<? extends NetBackend> others) {
+    int maxFrame = others.stream().mapToInt(NetBackend::maxFrameLength).max().orElseThrow();
+    LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES, maxFrame);
+    List<NetBackend> ports = new ArrayList<>();
+    ports.add(wire.right());
+    ports.addAll(others);
+    return new BridgedBackend(wire.left(), BridgeLoop.start(new LearningBridge(ports)), maxFrame);
+  }
+
+  /** The switch, for its counters: port 0 is the NIC's, the others follow in their order. */
+  public LearningBridge bridge() {
+    return loop.bridge();
+  }
+
+  @Override
+  public int maxFrameLength() {
+    return maxFrame;
+  }
+
+  @Override
+  public boolean claim(int length) {
+    return plug.claim(length);
+  }
+
+  @Override
+  public MemorySegment claimed() {
+    return plug.claimed();
+  }
+
+  @Override
+  public long claimedOffset() {
+    return plug.claimedOffset();
+  }
+
+  @Override
+  public void commit() {
+    plug.commit();
+  }
+
+  @Override
+  public void abort() {
+    plug.abort();
+  }
+
+  @Override
+  public void flush() {
+    plug.flush();
+  }
+
+  @Override
+  public int peek() {
+    return plug.peek();
+  }
+
+  @Override
+  public MemorySegment peeked() {
+    return plug.peeked();
+  }
+
+  @Override
+  public long peekedOffset() {
+    return plug.peekedOffset();
+  }
+
+  @Override
+  public void release() {
+    plug.release();
+  }
+
+  /** There is none. */
+  @Override
+  public int readableFd() {
+    return -1;
+  }
+
+  @Override
+  public void onReady(Runnable wake) {
+    plug.onReady(wake);
+  }
+
+  /** Whether the switch runs. */
+  @Override
+  public boolean linkUp() {
+    return loop.running();
+  }
+
+  @Override
+  public BackendCounters counters() {
+    return plug.counters();
+  }
+
+  /** Stops the switch, and closes every back end. */
+  @Override
+  public void close() {
+    try {
+      loop.close();
+    } finally {
+      plug.close();
+    }
+  }
+}
