@@ -90,7 +90,7 @@ final class IperfCommand implements Callable<Integer> {
     IperfResult result;
     PathReport path;
     TrafficReport traffic;
-    try (Crossing crossing = Crossing.open(config, wire.toConfig(), serverPort)) {
+    try (Crossing crossing = Crossing.open(config, wire.toSingleConfig(), serverPort)) {
       OutputStream screen = json ? OutputStream.nullOutputStream() : System.out;
       result = crossing.run(arguments, screen);
       path = crossing.path();

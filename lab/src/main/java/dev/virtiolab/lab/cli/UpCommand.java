@@ -67,6 +67,7 @@ final class UpCommand implements Callable<Integer> {
       segment.runUntilInterrupted();
       if (!json) {
         out.println(segment.report().describe());
+        segment.describePorts().forEach(out::println);
         out.flush();
       }
     }

@@ -1,7 +1,10 @@
 package dev.virtiolab.lab.cli;
 
+import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.net.BackendSpec;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Option;
 
@@ -12,8 +15,14 @@ final class WireOptions {
       names = "--backend",
       paramLabel = "tap[:NAME]",
       defaultValue = "tap",
-      description = "the wire behind the NIC (default: ${DEFAULT-VALUE})")
-  private String backend;
+      description = {
+        "the wire behind the NIC (default: ${DEFAULT-VALUE}). Given again, a switch joins them, the"
+            + " first a TAP, the others any of",
+        BackendSpec.FORMS,
+        "The network namespace has ports of UDP and TCP of its own; a unix socket is seen from"
+            + " outside."
+      })
+  private List<String> backends;
 
   @Option(
       names = "--pcap",
@@ -30,6 +39,22 @@ final class WireOptions {
   private Path trace;
 
   Segment.Wire toConfig() {
-    return new Segment.Wire(backend, Optional.ofNullable(pcap), Optional.ofNullable(trace));
+    return new Segment.Wire(
+        backends.getFirst(),
+        backends.subList(1, backends.size()),
+        Optional.ofNullable(pcap),
+        Optional.ofNullable(trace));
+  }
+
+  /**
+   * Of a command that has one wire of its own making.
+   *
+   * @throws LabException if there are more
+   */
+  Segment.Wire toSingleConfig() {
+    if (backends.size() > 1) {
+      throw LabException.usage("here --backend is given once: " + String.join(", ", backends));
+    }
+    return toConfig();
   }
 }

@@ -31,10 +31,12 @@ public final class Segment implements AutoCloseable {
    * The wire.
    *
    * @param backend as on the command line
+   * @param joined further ones, which a switch joins with the first and the NIC
    * @param capture where to write every frame
    * @param timeline where to write what device, drivers and platform do
    */
-  public record Wire(String backend, Optional<Path> capture, Optional<Path> timeline) {
+  public record Wire(
+      String backend, List<String> joined, Optional<Path> capture, Optional<Path> timeline) {
 
     /**
      * Begins the timeline, if there is to be one.
@@ -59,10 +61,17 @@ public final class Segment implements AutoCloseable {
   private final TapBackend tap;
   private final NetBackend wire;
   private final Machine machine;
+  private final Optional<Joint> joint;
   private final Optional<Trace> timeline;
 
-  private Segment(TapBackend tap, NetBackend wire, Machine machine, Optional<Trace> timeline) {
+  private Segment(
+      TapBackend tap,
+      Optional<Joint> joint,
+      NetBackend wire,
+      Machine machine,
+      Optional<Trace> timeline) {
     this.tap = tap;
+    this.joint = joint;
     this.wire = wire;
     this.machine = machine;
     this.timeline = timeline;
@@ -78,15 +87,21 @@ public final class Segment implements AutoCloseable {
     BackendSpec.TapInterface spec = tapOf(wire.backend());
     TapBackend tap = TapLink.open(spec);
     NetBackend end = tap;
+    Optional<Joint> joint = Optional.empty();
     Optional<Trace> timeline = Optional.empty();
+    int mtu = config.mtu().orElse(ETHERNET_MTU);
     try {
-      TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, config.mtu().orElse(ETHERNET_MTU));
+      TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, mtu);
+      if (!wire.joined().isEmpty()) {
+        joint = Optional.of(Joint.of(wire.backend(), tap, wire.joined(), mtu));
+        end = joint.get().plug();
+      }
       if (wire.capture().isPresent()) {
-        end = TapLink.capture(tap, wire.capture().get());
+        end = TapLink.capture(end, wire.capture().get());
       }
       timeline = wire.openTimeline();
       Machine machine = Machine.start(config, end, GUEST_ADDRESS, timeline);
-      return new Segment(tap, end, machine, timeline);
+      return new Segment(tap, joint, end, machine, timeline);
     } catch (RuntimeException e) {
       timeline.ifPresent(Trace::close);
       end.close();
@@ -154,6 +169,11 @@ public final class Segment implements AutoCloseable {
     // Ctrl-C, which may come as late as this, does not cost the user the summary.
     machine.guest().ask(firmware -> firmware.stack().poll(), () -> {});
     return machine.report();
+  }
+
+  /** What crossed each port of the switch, a line for each; none where there is no switch. */
+  public List<String> describePorts() {
+    return joint.map(Joint::describePorts).orElse(List.of());
   }
 
   /** Stops guest and device, and takes the TAP down. */

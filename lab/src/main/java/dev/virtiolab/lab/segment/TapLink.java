@@ -58,6 +58,12 @@ public final class TapLink {
     configure(List.of(), name, addressAndPrefix, mtu);
   }
 
+  /** Brings the interface up without an address, in this process's network namespace. */
+  static void bringUp(String name, int mtu) {
+    HostCommand.run(command(List.of(), "link", "set", "dev", name, "addrgenmode", "none"));
+    ip(List.of(), "link", "set", "dev", name, "mtu", Integer.toString(mtu), "up");
+  }
+
   /**
    * Likewise in another namespace.
    *
