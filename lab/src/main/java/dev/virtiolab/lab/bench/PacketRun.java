@@ -63,8 +63,13 @@ public final class PacketRun implements AutoCloseable {
       return frames() * 1e9 / nanos;
     }
 
+    /** On both threads together. */
+    public long bytesAllocated() {
+      return driverBytes + deviceBytes;
+    }
+
     public double bytesAllocatedPerFrame() {
-      return (double) (driverBytes + deviceBytes) / frames();
+      return (double) bytesAllocated() / frames();
     }
   }
 
