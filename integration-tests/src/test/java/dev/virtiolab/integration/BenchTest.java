@@ -3,7 +3,9 @@ package dev.virtiolab.integration;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.iommu.PlatformKind;
 import java.nio.file.Files;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -47,6 +49,18 @@ class BenchTest {
       assertTrue(row.at("/bytes_allocated_per_frame").isNumber(), row::toString);
       assertTrue(row.at("/frames").asLong() > 0, row::toString);
     }
+  }
+
+  @Test
+  void everyPlatformIsMeasuredAndSevWithTwoTables() {
+    JsonNode report = json("--json", "--direction", "tx", "--threads", "2");
+
+    List<String> platforms =
+        report.at("/results").valueStream().map(row -> row.at("/platform").asString()).toList();
+    List<String> all = new ArrayList<>(PlatformKind.labels());
+    assertTrue(all.remove("sev"));
+    all.addAll(List.of("sev", "sev"));
+    assertEquals(all.stream().sorted().toList(), platforms.stream().sorted().toList());
   }
 
   @Test

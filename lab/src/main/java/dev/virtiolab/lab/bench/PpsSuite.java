@@ -35,7 +35,9 @@ public record PpsSuite(int runs, double secondsPerRun) {
     try (PacketRun run =
         new PacketRun(one.machine(), one.direction(), one.threads(), one.frameBytes())) {
       boolean settled = false;
-      for (int i = 0; i < (first ? FIRST_WARM_UPS : WARM_UPS) || !settled && i < MOST_WARM_UPS; i++) {
+      for (int i = 0;
+          i < (first ? FIRST_WARM_UPS : WARM_UPS) || !settled && i < MOST_WARM_UPS;
+          i++) {
         settled = run.run(nanos).bytesAllocated() == 0;
       }
       for (int i = 0; i < runs; i++) {

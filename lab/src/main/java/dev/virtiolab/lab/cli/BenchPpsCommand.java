@@ -17,12 +17,10 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.function.Function;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -67,7 +65,7 @@ final class BenchPpsCommand implements Callable<Integer> {
       split = ",",
       hideParamSyntax = true,
       description = "as the guest sees it (default: each)")
-  private List<String> directions = labels(Direction.values(), Direction::label);
+  private List<String> directions = List.of("tx", "rx", "both");
 
   @Option(
       names = "--threads",
@@ -79,13 +77,11 @@ final class BenchPpsCommand implements Callable<Integer> {
 
   @Option(
       names = "--bounce-slots",
-      paramLabel = "ovmf,ring,none",
+      paramLabel = BounceSlotsWord.LABEL + ",...",
       split = ",",
       hideParamSyntax = true,
-      description =
-          "the IOMMU driver's reserved shared slots, on sev: OVMF's table, one for every request of"
-              + " a full ring, or none (default: ovmf,ring)")
-  private List<String> slotTables = List.of(SlotTable.OVMF.label(), SlotTable.RING.label());
+      description = {BounceSlotsWord.DESCRIPTION, "Only on sev has it a meaning."})
+  private List<String> slotTables = List.of(SlotTable.OVMF.label(), "ring");
 
   @Option(
       names = "--runs",
@@ -162,12 +158,24 @@ final class BenchPpsCommand implements Callable<Integer> {
 
   private List<SlotTable> slotTables(PlatformKind platform) {
     List<SlotTable> known =
-        pick("--bounce-slots", slotTables, SlotTable.values(), SlotTable::label);
+        slotTables.stream()
+            .distinct()
+            .map(word -> new SlotTable(word, BounceSlotsWord.parse(word)))
+            .toList();
     return BenchCase.hasSlots(platform) ? known : List.of(SlotTable.OVMF);
   }
 
   private List<Direction> directions() {
-    return pick("--direction", directions, Direction.values(), Direction::label);
+    return directions.stream().distinct().map(BenchPpsCommand::direction).toList();
+  }
+
+  private static Direction direction(String word) {
+    for (Direction known : Direction.values()) {
+      if (known.label().equals(word)) {
+        return known;
+      }
+    }
+    throw LabException.usage("--direction is tx, rx or both, not " + word);
   }
 
   private List<Integer> threads() {
@@ -188,26 +196,6 @@ final class BenchPpsCommand implements Callable<Integer> {
       }
     }
     return sizes.stream().distinct().sorted().toList();
-  }
-
-  private static <T> List<T> pick(
-      String option, List<String> words, T[] known, Function<T, String> label) {
-    List<T> picked = new ArrayList<>();
-    for (String word : words.stream().distinct().toList()) {
-      picked.add(
-          Arrays.stream(known)
-              .filter(one -> label.apply(one).equals(word))
-              .findFirst()
-              .orElseThrow(
-                  () ->
-                      LabException.usage(
-                          option + " knows " + labels(known, label) + ", not " + word)));
-    }
-    return picked;
-  }
-
-  private static <T> List<String> labels(T[] known, Function<T, String> label) {
-    return Arrays.stream(known).map(label).toList();
   }
 
   private void checkHtml() {

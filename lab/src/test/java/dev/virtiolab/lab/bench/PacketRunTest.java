@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.net.BackendCounters;
@@ -55,7 +56,8 @@ class PacketRunTest {
 
   @Test
   void aBrokenRunNamesItsCase() {
-    BenchCase one = new BenchCase(PlatformKind.SEV, SlotTable.RING, Direction.TX, 2, 128);
+    SlotTable table = new SlotTable("ring", BounceSlots.OVMF);
+    BenchCase one = new BenchCase(PlatformKind.SEV, table, Direction.TX, 2, 128);
 
     assertEquals("sev (ring) tx, threads 2, 128 bytes", one.toString());
   }
