@@ -216,17 +216,24 @@ public final class PacketRun implements AutoCloseable {
       took = System.nanoTime() - begin;
       // A device whose thread has yet to be scheduled may take longer than a short run.
     } while (took < nanos
-        || sent + received == sentBefore + receivedBefore && took < PATIENCE_NANOS);
+        || isSilent(sent - sentBefore, received - receivedBefore) && took < PATIENCE_NANOS);
     driverBytes = threads.getThreadAllocatedBytes(driver) - driverBytes;
     deviceBytes = deviceLoop == null ? 0 : threads.getThreadAllocatedBytes(device) - deviceBytes;
     Result result =
         new Result(sent - sentBefore, received - receivedBefore, took, driverBytes, deviceBytes);
     checkSent();
     checkReceived();
-    if (result.frames() == 0) {
-      throw new BrokenRunException("no frame crossed in " + took + " ns");
+    if (isSilent(result.sent, result.received)) {
+      throw new BrokenRunException(
+          "no frame crossed one way in %d ns: sent=%d received=%d"
+              .formatted(took, result.sent, result.received));
     }
     return result;
+  }
+
+  /** Whether there is a direction in which nothing has crossed. */
+  private boolean isSilent(long sent, long received) {
+    return direction != Direction.RX && sent == 0 || direction != Direction.TX && received == 0;
   }
 
   private void batch() {

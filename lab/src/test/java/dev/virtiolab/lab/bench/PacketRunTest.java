@@ -71,7 +71,8 @@ class PacketRunTest {
     LOST_FROM_WIRE(Direction.RX, "lost"),
     LOST_FROM_WIRE_WHILE_SENDING(Direction.BOTH, "lost"),
     DOUBLED_FROM_WIRE(Direction.RX, "doubled"),
-    NOTHING_FROM_WIRE(Direction.RX, "no frame crossed");
+    NOTHING_FROM_WIRE(Direction.RX, "no frame crossed"),
+    NOTHING_FROM_WIRE_WHILE_SENDING(Direction.BOTH, "no frame crossed");
 
     final Direction direction;
     final String word;
@@ -140,7 +141,9 @@ class PacketRunTest {
 
     @Override
     public int peek() {
-      return fault == Fault.NOTHING_FROM_WIRE ? 0 : wire.peek();
+      boolean silent =
+          fault == Fault.NOTHING_FROM_WIRE || fault == Fault.NOTHING_FROM_WIRE_WHILE_SENDING;
+      return silent ? 0 : wire.peek();
     }
 
     @Override
