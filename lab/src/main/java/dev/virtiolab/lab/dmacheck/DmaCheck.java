@@ -7,6 +7,7 @@ import dev.virtiolab.firmware.smallnet.SmallNet;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.lab.dmacheck.Evidence.Sign;
@@ -59,11 +60,18 @@ public final class DmaCheck {
     this.bounceSlots = bounceSlots;
   }
 
-  /** Runs every mistake on every platform of the lists, one after the other. */
+  /**
+   * Runs every mistake on every platform of the lists, one after the other.
+   *
+   * @throws dev.virtiolab.lab.LabException if the thread is interrupted between two runs
+   */
   public List<Cell> run(List<Mistake> mistakes, List<PlatformKind> platforms) {
     List<Cell> cells = new ArrayList<>();
     for (Mistake mistake : mistakes) {
       for (PlatformKind platform : platforms) {
+        if (Thread.interrupted()) {
+          throw LabException.interrupted();
+        }
         cells.add(run(mistake, platform));
       }
     }
