@@ -1,5 +1,6 @@
 /**
- * The IOMMU protocol, by a driver for each platform that needs one; a board has at most one of them.
+ * The IOMMU protocol, by a driver for each platform that needs one; a board has at most one of
+ * them.
  *
  * <ul>
  *   <li>{@link dev.virtiolab.firmware.iommu.IoMmuDxe}: memory is encrypted, with the behaviour of
