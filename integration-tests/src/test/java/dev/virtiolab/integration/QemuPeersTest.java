@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Frames of the lab cross real QEMUs: what we speak is what QEMU speaks. */
 class QemuPeersTest {
@@ -53,16 +54,20 @@ class QemuPeersTest {
     }
   }
 
-  /** Two QEMUs, joined by dgram; the lab at either end. */
-  @Test
-  void guestsPingEachOtherThroughTwoQemus() {
-    InetSocketAddress[] between = freePorts(2);
+  /** Two QEMUs; the lab at either end. */
+  @ParameterizedTest
+  @ValueSource(strings = {"dgram", "stream"})
+  void guestsPingEachOtherThroughTwoQemus(String between) {
+    InetSocketAddress[] udp = freePorts(2);
+    boolean dgram = between.equals("dgram");
     try (QemuHub one =
             QemuHub.start(
-                QemuHub.dgram(path("q1"), path("l1")), QemuHub.dgram(between[0], between[1]));
+                QemuHub.dgram(path("q1"), path("l1")),
+                dgram ? QemuHub.dgram(udp[0], udp[1]) : QemuHub.streamServer(path("between")));
         QemuHub two =
             QemuHub.start(
-                QemuHub.dgram(path("q2"), path("l2")), QemuHub.dgram(between[1], between[0]));
+                QemuHub.dgram(path("q2"), path("l2")),
+                dgram ? QemuHub.dgram(udp[1], udp[0]) : QemuHub.streamClient(path("between")));
         NetBackend left = DatagramBackend.unix(path("l1"), path("q1"));
         NetBackend right = DatagramBackend.unix(path("l2"), path("q2"))) {
       assertGuestsReachEachOther(PlatformKind.PC, left, right);
@@ -128,16 +133,20 @@ class QemuPeersTest {
           frame, 0, from.claimed(), ValueLayout.JAVA_BYTE, from.claimedOffset(), length);
       from.commit();
       from.flush();
-      long start = System.nanoTime();
-      while (to.peek() == 0) {
-        assertTrue(System.nanoTime() - start < PATIENCE_NANOS, length + " bytes never came");
-        Thread.onSpinWait();
-      }
+      awaitFrame(to, length + " bytes");
       byte[] arrived = new byte[to.peek()];
       MemorySegment.copy(
           to.peeked(), ValueLayout.JAVA_BYTE, to.peekedOffset(), arrived, 0, arrived.length);
       assertArrayEquals(frame, arrived);
       to.release();
+    }
+  }
+
+  private static void awaitFrame(NetBackend backend, String what) {
+    long start = System.nanoTime();
+    while (backend.peek() == 0) {
+      assertTrue(System.nanoTime() - start < PATIENCE_NANOS, what + " never came");
+      Thread.onSpinWait();
     }
   }
 }
