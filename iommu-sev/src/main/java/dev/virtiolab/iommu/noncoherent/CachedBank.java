@@ -129,6 +129,11 @@ final class CachedBank {
 
   /** Bytes of the range that are all cached or all uncached: at least one, if it has one. */
   long run(long offset, long length) {
+    long inPage = Ram.PAGE_BYTES - (offset & Ram.PAGE_MASK);
+    return length <= inPage ? length : runOfPages(offset, length);
+  }
+
+  private long runOfPages(long offset, long length) {
     boolean uncached = isUncached(offset);
     long end = (offset | Ram.PAGE_MASK) + 1;
     while (end < offset + length && isUncached(end) == uncached) {
