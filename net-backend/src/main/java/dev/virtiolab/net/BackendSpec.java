@@ -1,5 +1,7 @@
 package dev.virtiolab.net;
 
+import dev.virtiolab.net.netty.StreamBackend;
+import dev.virtiolab.net.netty.StreamConfig;
 import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.posix.Tap;
 import java.net.Inet4Address;
@@ -13,7 +15,10 @@ import java.nio.file.Path;
 public sealed interface BackendSpec {
 
   /** The forms that are known, as a usage line shows them. */
-  String FORMS = "tap[:NAME]|loopback|sink|dgram:HOST:PORT,HOST:PORT|dgram:unix:PATH,unix:PATH";
+  String FORMS =
+      "tap[:NAME]|loopback|sink"
+          + "|stream:[listen:]HOST:PORT|stream:[listen:]unix:PATH"
+          + "|dgram:HOST:PORT,HOST:PORT|dgram:unix:PATH,unix:PATH";
 
   /**
    * A TAP interface.
@@ -121,6 +126,18 @@ public sealed interface BackendSpec {
   }
 
   /**
+   * A wire to another process, as QEMU's {@code -netdev stream} speaks it.
+   *
+   * @param config where, and how
+   */
+  record Stream(StreamConfig config) implements BackendSpec {
+    @Override
+    public StreamBackend open() {
+      return StreamBackend.open(config);
+    }
+  }
+
+  /**
    * Makes the back end.
    *
    * @throws dev.virtiolab.posix.PosixException if the kernel refuses a TAP
@@ -151,6 +168,9 @@ public sealed interface BackendSpec {
       }
       case "dgram" -> {
         return DatagramSpec.parse(text, argument == null ? "" : argument);
+      }
+      case "stream" -> {
+        return new Stream(StreamSpec.parse(text, argument == null ? "" : argument));
       }
       default -> throw new BackendSpecException(text, "no such back end");
     }

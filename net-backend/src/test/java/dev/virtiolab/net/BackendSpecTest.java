@@ -5,12 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.net.netty.StreamAddress;
+import dev.virtiolab.net.netty.StreamConfig;
 import dev.virtiolab.posix.fixture.Requirements;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class BackendSpecTest {
@@ -98,6 +102,66 @@ class BackendSpecTest {
     assertEquals(text, e.wire());
     assertTrue(
         e.getMessage().contains(reason) && e.getMessage().lines().count() == 1, e::getMessage);
+  }
+
+  @Test
+  void readsEveryFormOfAStream() {
+    StreamConfig listening = StreamConfig.listen(new StreamAddress.Tcp("127.0.0.1", 0));
+    assertStream(listening, "stream:listen:127.0.0.1:0");
+    StreamConfig config = StreamConfig.connect(new StreamAddress.Tcp("::1", 65_535));
+    assertStream(config, "stream:[::1]:65535");
+    assertStream(config.withReconnect(Duration.ZERO), "stream:[::1]:65535,reconnect=0");
+    assertStream(
+        config.withTls(Path.of("/etc/pki")).withPatience(Duration.ofMillis(1500)),
+        "stream:[::1]:65535,tls=/etc/pki,timeout=1.5");
+    StreamAddress socket = new StreamAddress.Unix(Path.of("/run/a b"));
+    assertStream(StreamConfig.listen(socket), "stream:listen:unix:/run/a b");
+    assertStream(StreamConfig.connect(socket), "stream:unix:/run/a b");
+  }
+
+  private static void assertStream(StreamConfig expected, String text) {
+    assertEquals(new BackendSpec.Stream(expected), BackendSpec.parse(text));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "stream                          | HOST:PORT",
+        "stream:                         | HOST:PORT",
+        "stream:4444                     | HOST:PORT",
+        "stream::4444                    | HOST:PORT",
+        "stream:listen:                  | HOST:PORT",
+        "stream:localhost:               | port",
+        "stream:localhost:0              | port 0",
+        "stream:localhost:65536          | 65535",
+        "stream:localhost:-1             | port",
+        "stream:localhost:http           | http",
+        "stream:::1:4444                 | brackets",
+        "stream:[localhost]:4444         | brackets",
+        "stream:unix:                    | path",
+        "stream:h:1,tls                  | tls=DIR",
+        "stream:h:1,colour=red           | colour=red",
+        "stream:h:1,reconnect=soon       | soon",
+        "stream:h:1,reconnect=-1         | -1",
+        "stream:h:1,timeout=0            | timeout",
+        "stream:listen:h:1,reconnect=1   | reconnect",
+      })
+  void saysWhatIsWrongWithAStream(String text, String named) {
+    BackendSpecException e =
+        assertThrows(BackendSpecException.class, () -> BackendSpec.parse(text));
+    assertTrue(e.reason().contains(named), e::reason);
+    assertEquals(1, e.getMessage().lines().count());
+  }
+
+  @Test
+  void aStreamSocketsPathIsNotLongerThanTheKernelTakes() {
+    String longest = "/" + "x".repeat(StreamAddress.Unix.MAX_PATH_BYTES - 1);
+    BackendSpec.parse("stream:unix:" + longest);
+    BackendSpecException e =
+        assertThrows(
+            BackendSpecException.class, () -> BackendSpec.parse("stream:unix:" + longest + "x"));
+    assertTrue(e.reason().contains("107"), e::reason);
   }
 
   @Test
