@@ -1,0 +1,76 @@
+package dev.virtiolab.iommu.vtd;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.pci.memory.DmaAccess;
+import dev.virtiolab.pci.memory.DmaWindow;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+
+/**
+ * A guest that moves a page from place to place, and devices that look at it meanwhile. Once an
+ * invalidation is complete, nobody who looks afresh meets what was there before, however the
+ * threads met.
+ */
+class ThreadsTest {
+  private static final int ROUNDS = 200_000;
+  private static final int PLACES = 16;
+  private static final long FIRST_PLACE = 0x80;
+  private static final long HERE = 0x5000;
+
+  @Test
+  void afterAnInvalidationNoThreadMeetsTheOldPage() throws InterruptedException {
+    try (VtdBench bench = new VtdBench()) {
+      bench.translate();
+      long top = bench.context(VtdBench.NIC, 1, 3);
+      long leaf = bench.leaf(top, 3, HERE);
+      bench.cpu.putLong(leaf, FIRST_PLACE << 12 | 3);
+      AtomicLong complete = new AtomicLong();
+      AtomicReference<String> wrong = new AtomicReference<>();
+      List<Thread> devices = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        devices.add(
+            Thread.ofPlatform().start(() -> look(bench.bus(VtdBench.NIC), complete, wrong)));
+      }
+      for (long round = 1; round <= ROUNDS && wrong.get() == null; round++) {
+        bench.cpu.putLong(leaf, FIRST_PLACE + round % PLACES << 12 | 3);
+        bench.forgetPages(1, HERE, 0);
+        complete.set(round);
+      }
+      complete.set(Long.MAX_VALUE);
+      for (Thread device : devices) {
+        device.join();
+      }
+      assertTrue(wrong.get() == null, wrong::get);
+    }
+  }
+
+  /** Keeps a window as a device does, and resolves when it does not hold any more. */
+  private static void look(BusMemory bus, AtomicLong complete, AtomicReference<String> wrong) {
+    DmaWindow window = new DmaWindow();
+    while (wrong.get() == null) {
+      long before = complete.get();
+      if (before == Long.MAX_VALUE) {
+        return;
+      }
+      long generation = bus.generation().acquire();
+      if (!window.covers(HERE, 8, generation) && !bus.resolve(HERE, DmaAccess.READ, window)) {
+        wrong.set("refused");
+        return;
+      }
+      long number = window.segment().get(ValueLayout.JAVA_LONG, window.offset(HERE));
+      long after = complete.get();
+      // The next round may be under way. When all places have had their turn, any is right.
+      long rounds = Math.min(after - before + 2, PLACES);
+      long distance = Math.floorMod(number - FIRST_PLACE - before, (long) PLACES);
+      if (after != Long.MAX_VALUE && distance >= rounds) {
+        wrong.set("round=%d to %d place=%d".formatted(before, after, number - FIRST_PLACE));
+      }
+    }
+  }
+}
