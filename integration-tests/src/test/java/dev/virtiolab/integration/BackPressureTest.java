@@ -28,7 +28,7 @@ class BackPressureTest {
   @ParameterizedTest
   @EnumSource(
       value = PlatformKind.class,
-      names = {"PC", "SEV"})
+      names = {"PC", "SEV", "VTD"})
   void aGuestThatCannotSendWaitsAndLosesNothing(PlatformKind platform) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     MachineConfig config = MachineConfig.of(platform);

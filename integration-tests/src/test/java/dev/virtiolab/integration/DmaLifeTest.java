@@ -101,7 +101,7 @@ class DmaLifeTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"PC, true", "NONCOHERENT, true", "SEV, true", "SEV, false"})
+  @CsvSource({"PC, true", "NONCOHERENT, true", "VTD, true", "SEV, true", "SEV, false"})
   void aCardThatIsStoppedLeavesNothingMappedSharedOrAllocated(
       PlatformKind platform, boolean ovmfSlots) {
     boot(platform, ovmfSlots ? BounceSlots.OVMF : BounceSlots.NONE);

@@ -27,7 +27,16 @@ class EchoAllocationTest {
   private static final Ipv4Address PEER = Ipv4Address.parse("192.0.2.1");
 
   @ParameterizedTest
-  @CsvSource({"PC, 1", "PC, 32", "NONCOHERENT, 1", "NONCOHERENT, 32", "SEV, 1", "SEV, 32"})
+  @CsvSource({
+    "PC, 1",
+    "PC, 32",
+    "NONCOHERENT, 1",
+    "NONCOHERENT, 32",
+    "SEV, 1",
+    "SEV, 32",
+    "VTD, 1",
+    "VTD, 32"
+  })
   void anEchoAllocatesNothing(PlatformKind platform, int burst) {
     LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
     MachineConfig config = MachineConfig.of(platform);
