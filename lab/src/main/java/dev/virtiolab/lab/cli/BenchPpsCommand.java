@@ -31,7 +31,7 @@ import picocli.CommandLine.Spec;
     name = PpsSuite.NAME,
     description = {
       "Frames per second through SNP calls, rings and device, by frame size and platform.",
-      "Without options the whole matrix, which takes some minutes. Each frame is numbered and looked"
+      "Without options the whole matrix, which takes some minutes. Each frame is looked"
           + " for at the far end: a run that loses one fails. Each line of the chart is measured in"
           + " a process of its own. Exit code 0 if all was measured, 1 if frames were lost, 2 if it"
           + " was asked for what cannot be."

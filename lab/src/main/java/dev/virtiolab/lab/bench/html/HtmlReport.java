@@ -103,7 +103,10 @@ public final class HtmlReport {
     BenchResult bits = findings.mostBits();
     BenchResult allocated = findings.mostAllocated();
     out.open("div", "class", "tiles");
-    tile(Figures.si(frames.framesPerSecond().median()), "frames/s", Findings.where(frames));
+    tile(
+        Figures.si(frames.framesPerSecond().median()),
+        "frames/s",
+        "at most: " + Findings.where(frames));
     tile(Figures.digits(bits.gigabitsPerSecond()), "Gbit/s", "at most: " + Findings.where(bits));
     tile(
         Markup.number(allocated.bytesAllocatedPerFrame()),
@@ -136,7 +139,7 @@ public final class HtmlReport {
     out.text(
         " axes are logarithmic: equal ratios are equal distances, and a bit rate is one of the"
             + " dashed lines. All charts have the same axes. A frame is counted from its destination"
-            + " address to the end of its data. Every frame was numbered and looked for at the far"
+            + " address to the end of its data. Every frame was looked for at the far"
             + " end; a run that loses one has no figure.");
     if (names.stream().anyMatch(name -> name.startsWith("sev"))) {
       out.text(
