@@ -8,6 +8,7 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.DatagramBackend;
 import dev.virtiolab.net.NetBackend;
 import java.io.IOException;
@@ -72,6 +73,49 @@ class QemuPeersTest {
         NetBackend right = DatagramBackend.unix(path("l2"), path("q2"))) {
       assertGuestsReachEachOther(PlatformKind.PC, left, right);
       assertTrue(one.alive() && two.alive());
+    }
+  }
+
+  /** The lab listens, QEMU connects: guest - stream over TCP - QEMU - dgram - guest. */
+  @Test
+  void qemuConnectsToTheLabsStream() {
+    InetSocketAddress tcp = freePorts(1)[0];
+    try (NetBackend left = open("stream:listen:127.0.0.1:" + tcp.getPort());
+        QemuHub hub =
+            QemuHub.start(QemuHub.streamClient(tcp), QemuHub.dgram(path("qemu"), path("lab")));
+        NetBackend right = DatagramBackend.unix(path("lab"), path("qemu"))) {
+      awaitLink(left);
+      assertGuestsReachEachOther(PlatformKind.PC, left, right);
+      assertCross(left, right);
+      assertCross(right, left);
+      assertTrue(hub.alive());
+    }
+  }
+
+  /** QEMU listens, the lab connects: over unix sockets on both sides. */
+  @Test
+  void labConnectsToQemusStreams() {
+    try (QemuHub hub =
+            QemuHub.start(QemuHub.streamServer(path("qa")), QemuHub.streamServer(path("qb")));
+        NetBackend left = open("stream:unix:" + path("qa"));
+        NetBackend right = open("stream:unix:" + path("qb"))) {
+      awaitLink(left);
+      awaitLink(right);
+      assertGuestsReachEachOther(PlatformKind.PC, left, right);
+      assertCross(left, right);
+      assertTrue(hub.alive());
+    }
+  }
+
+  private static NetBackend open(String backend) {
+    return BackendSpec.parse(backend).open();
+  }
+
+  private static void awaitLink(NetBackend backend) {
+    long start = System.nanoTime();
+    while (!backend.linkUp()) {
+      assertTrue(System.nanoTime() - start < PATIENCE_NANOS, "nobody is on the other side");
+      Thread.onSpinWait();
     }
   }
 
