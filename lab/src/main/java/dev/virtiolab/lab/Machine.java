@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 
 /**
  * A running machine: a {@link Mainboard} whose NIC is driven by a thread of its own, and whose
@@ -133,8 +134,17 @@ public final class Machine implements AutoCloseable {
    * @throws LabException if the wire goes first
    */
   public void runUntilInterrupted() {
+    runUntilInterrupted(wire::linkUp);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param wireUp whether the wire is there, or will come back; looked at now and then
+   */
+  public void runUntilInterrupted(BooleanSupplier wireUp) {
     try {
-      while (wire.linkUp() && deviceLoop.running()) {
+      while (wireUp.getAsBoolean() && deviceLoop.running()) {
         try {
           guest.ended().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
           return;
@@ -142,7 +152,7 @@ public final class Machine implements AutoCloseable {
           // Still running.
         }
       }
-      if (wire.linkUp()) {
+      if (wireUp.getAsBoolean()) {
         throw new IllegalStateException("the device's loop died");
       }
       throw LabException.failure("the wire is gone");

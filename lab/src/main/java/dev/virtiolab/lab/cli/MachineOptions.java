@@ -12,6 +12,11 @@ import picocli.CommandLine.Option;
 
 /** What machine to put together: the options of every command that makes one. */
 final class MachineOptions {
+  private static final String DEFAULT_MAC = "52:54:00:12:34:56";
+
+  /** Of the guest that comes to another on one wire. */
+  static final String SECOND_MAC = "52:54:00:12:34:57";
+
   /** What IPv4 asks of every link (RFC 791). */
   private static final int MIN_MTU = 68;
 
@@ -37,8 +42,12 @@ final class MachineOptions {
   @Option(
       names = "--mac",
       paramLabel = "ADDRESS",
-      defaultValue = "52:54:00:12:34:56",
-      description = "the NIC's Ethernet address (default: ${DEFAULT-VALUE})")
+      description =
+          "the NIC's Ethernet address (default: "
+              + DEFAULT_MAC
+              + "; of a guest that pings another, "
+              + SECOND_MAC
+              + ")")
   private String mac;
 
   @Option(
@@ -64,10 +73,19 @@ final class MachineOptions {
    * @throws LabException if a word or a number is none of those that are known
    */
   MachineConfig toConfig() {
+    return toConfig(DEFAULT_MAC);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param defaultMac unless --mac says otherwise
+   */
+  MachineConfig toConfig(String defaultMac) {
     return new MachineConfig(
         platform(),
         slot(),
-        mac(),
+        mac(mac == null ? defaultMac : mac),
         mtu(),
         BounceSlotsWord.parse(bounceSlots),
         seed == null ? OptionalLong.empty() : OptionalLong.of(seed));
@@ -90,7 +108,7 @@ final class MachineOptions {
     throw LabException.usage("--slot is root-bus or root-port, not " + slot);
   }
 
-  private MacAddress mac() {
+  private static MacAddress mac(String mac) {
     MacAddress address;
     try {
       address = MacAddress.parse(mac);

@@ -1,16 +1,22 @@
 package dev.virtiolab.lab.cli;
 
+import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.PingResult;
 import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.net.netty.StreamConfig;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,9 +46,24 @@ final class PingCommand implements Callable<Integer> {
   @Option(
       names = "--from",
       paramLabel = "host|guest",
-      defaultValue = "host",
-      description = "who sends the requests (default: ${DEFAULT-VALUE})")
+      description = "who sends the requests (default: host; guest where the wire is a stream)")
   private String from;
+
+  @Option(
+      names = "--to",
+      paramLabel = "ADDRESS",
+      defaultValue = "192.0.2.2",
+      description =
+          "whom the guest pings where the wire is a stream, by default a guest that vlab up keeps"
+              + " (default: ${DEFAULT-VALUE})")
+  private String to;
+
+  @Option(
+      names = "--guest-address",
+      paramLabel = "ADDRESS",
+      defaultValue = "192.0.2.3",
+      description = "of this guest where the wire is a stream (default: ${DEFAULT-VALUE})")
+  private String guestAddress;
 
   @Option(
       names = {"-c", "--count"},
@@ -102,8 +123,16 @@ final class PingCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    MachineConfig config = machine.toConfig();
+    Optional<StreamConfig> stream = PeerSegment.streamOf(wire.toConfig().backend());
+    if (from == null) {
+      from = stream.isPresent() ? "guest" : "host";
+    }
+    MachineConfig config =
+        stream.isPresent() ? machine.toConfig(MachineOptions.SECOND_MAC) : machine.toConfig();
     checkOptions();
+    if (stream.isPresent()) {
+      return pingPeer(config, stream.get());
+    }
     NetworkNamespace.enter();
 
     PingResult result;
@@ -112,6 +141,26 @@ final class PingCommand implements Callable<Integer> {
       result = from.equals("guest") ? pingFromGuest(segment) : pingFromHost(segment);
       traffic = segment.report();
     }
+    return tell(result, traffic);
+  }
+
+  /** Another process is on the far side: the guest here pings the guest there. */
+  private int pingPeer(MachineConfig config, StreamConfig stream) {
+    if (from.equals("host")) {
+      throw LabException.usage("--backend " + stream + " has no host on its far side");
+    }
+    Ipv4Address target = WireOptions.address("--to", to);
+    Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
+    PingResult result;
+    TrafficReport traffic;
+    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), stream, own, true)) {
+      result = showSeries(progress -> segment.pingFromGuest(target, count, size, flood, progress));
+      traffic = segment.report();
+    }
+    return tell(result, traffic);
+  }
+
+  private int tell(PingResult result, TrafficReport traffic) {
     PrintWriter out = spec.commandLine().getOut();
     out.println(json ? Json.of(Report.of(from, result, traffic)) : traffic.describe());
     out.flush();
@@ -145,12 +194,13 @@ final class PingCommand implements Callable<Integer> {
   }
 
   private PingResult pingFromGuest(Segment segment) {
+    return showSeries(progress -> segment.pingFromGuest(count, size, flood, progress));
+  }
+
+  private PingResult showSeries(Function<Consumer<String>, PingResult> series) {
     PrintWriter out = spec.commandLine().getOut();
     PingResult result =
-        segment.pingFromGuest(
-            count,
-            size,
-            flood,
+        series.apply(
             line -> {
               if (!json) {
                 out.println(line);

@@ -1,8 +1,13 @@
 package dev.virtiolab.lab.cli;
 
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.net.netty.StreamConfig;
 import java.io.PrintWriter;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,15 +37,29 @@ final class UpCommand implements Callable<Integer> {
               + " needed, instead of into one of its own")
   private boolean here;
 
+  @Option(
+      names = "--guest-address",
+      paramLabel = "ADDRESS",
+      defaultValue = "192.0.2.2",
+      description = "of the guest where the wire is a stream (default: ${DEFAULT-VALUE})")
+  private String guestAddress;
+
   @Option(names = "--json", description = "say in one JSON object where the guest is")
   private boolean json;
 
   /** What {@code --json} prints once the guest answers. */
   record Report(long pid, String tap, String hostAddress, String guestAddress, String enter) {}
 
+  /** What {@code --json} prints where the wire leads to another process. */
+  record PeerReport(long pid, String wire, String guestAddress) {}
+
   @Override
   public Integer call() {
     var config = machine.toConfig();
+    Optional<StreamConfig> stream = PeerSegment.streamOf(wire.toConfig().backend());
+    if (stream.isPresent()) {
+      return runOnStream(config, stream.get());
+    }
     if (!here) {
       NetworkNamespace.enter();
     }
@@ -68,6 +87,28 @@ final class UpCommand implements Callable<Integer> {
       if (!json) {
         out.println(segment.report().describe());
         segment.describePorts().forEach(out::println);
+        out.flush();
+      }
+    }
+    return 0;
+  }
+
+  private int runOnStream(MachineConfig config, StreamConfig stream) {
+    Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
+    PrintWriter out = spec.commandLine().getOut();
+    try (PeerSegment segment =
+        PeerSegment.open(config, wire.toSingleConfig(), stream, own, false)) {
+      PeerReport report =
+          new PeerReport(ProcessHandle.current().pid(), segment.wire(), own.toString());
+      if (json) {
+        out.println(Json.of(report));
+      } else {
+        out.printf("guest %s behind %s%nCtrl-C ends it.%n", report.guestAddress(), report.wire());
+      }
+      out.flush();
+      segment.runUntilInterrupted();
+      if (!json) {
+        out.println(segment.report().describe());
         out.flush();
       }
     }

@@ -1,5 +1,6 @@
 package dev.virtiolab.lab.cli;
 
+import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
@@ -19,6 +20,8 @@ final class WireOptions {
         "the wire behind the NIC (default: ${DEFAULT-VALUE}). Given again, a switch joins them, the"
             + " first a TAP, the others any of",
         BackendSpec.FORMS,
+        "A stream leads to another process, and needs no TAP; its options are ,tls=DIR"
+            + " ,reconnect=SECONDS ,timeout=SECONDS.",
         "The network namespace has ports of UDP and TCP of its own; a unix socket is seen from"
             + " outside."
       })
@@ -44,6 +47,19 @@ final class WireOptions {
         backends.subList(1, backends.size()),
         Optional.ofNullable(pcap),
         Optional.ofNullable(trace));
+  }
+
+  /**
+   * Reads an address.
+   *
+   * @throws LabException if it is none
+   */
+  static Ipv4Address address(String option, String text) {
+    try {
+      return Ipv4Address.parse(text);
+    } catch (IllegalArgumentException e) {
+      throw LabException.usage(option + ": " + e.getMessage(), e);
+    }
   }
 
   /**

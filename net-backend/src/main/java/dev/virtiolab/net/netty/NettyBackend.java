@@ -10,6 +10,8 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.SingleThreadIoEventLoop;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.internal.logging.InternalLoggerFactory;
+import io.netty.util.internal.logging.JdkLoggerFactory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
@@ -31,6 +33,11 @@ abstract class NettyBackend implements NetBackend {
 
   /** Frames not fit to be shown that one {@link #peek()} skips at most. */
   private static final int SKIP_LIMIT = 4096;
+
+  static {
+    // Whatever else is on the class path: what Netty has to say goes where the house's words go.
+    InternalLoggerFactory.setDefaultFactory(JdkLoggerFactory.INSTANCE);
+  }
 
   private static final long STOP_SECONDS = 10;
   private static final Runnable NOBODY = () -> {};
