@@ -48,9 +48,6 @@ final class Relay {
           | SimpleNetwork.RECEIVE_BROADCAST
           | SimpleNetwork.RECEIVE_PROMISCUOUS_MULTICAST;
 
-  /** How long the program looks again and again before it waits. */
-  private static final long SPIN_NANOS = 20_000;
-
   /** How long a wait is at first; frames gather meanwhile, which makes the next batch cheaper. */
   private static final long FIRST_WAIT_NANOS = 20_000;
 
@@ -156,16 +153,12 @@ final class Relay {
   }
 
   private void carry(Poll poll) {
-    long idleSince = System.nanoTime();
     long wait = FIRST_WAIT_NANOS;
     while (!stopping && wire.linkUp()) {
       if (carryToWire() + carryFromWire() > 0) {
-        idleSince = System.nanoTime();
         wait = FIRST_WAIT_NANOS;
-      } else if (System.nanoTime() - idleSince < SPIN_NANOS) {
-        // Not a spin: whoever makes the next frame may need this processor.
-        Thread.yield();
       } else {
+        // At once: a spin would take the processor from whoever is to make the next frame.
         await(poll, wait);
         wait = Math.min(2 * wait, LONGEST_WAIT_NANOS);
       }
