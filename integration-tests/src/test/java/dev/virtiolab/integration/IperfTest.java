@@ -247,7 +247,7 @@ class IperfTest {
     String iperf3 = Vlab.program("iperf3").toString();
     // Another server is first in the namespace; it ends with the one that finds the port taken.
     String another =
-        "case $1 in -s)\n"
+        "case $1 in -s)\n  : >listening\n"
             + "  setpriv --pdeathsig KILL IPERF3 -s --forceflush >listening & \n"
             + "  until grep -q listening listening; do sleep 0.01; done\n"
             + "esac\nexec IPERF3 \"$@\"\n";
