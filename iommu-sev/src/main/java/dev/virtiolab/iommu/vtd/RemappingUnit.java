@@ -241,7 +241,7 @@ final class RemappingUnit implements BarHandler {
     return register & 0xffff_ffffL | (long) value << Integer.SIZE;
   }
 
-  /** 10.4.4 "Global Command Register". Translation stays as it is while a pointer is set. */
+  /** 10.4.4 "Global Command Register": a pointer to take, and whether to translate, every time. */
   private void globalCommand(int command) {
     if ((command & SET_ROOT_TABLE_POINTER) != 0) {
       rootTable = rootTableAddress;
@@ -280,12 +280,14 @@ final class RemappingUnit implements BarHandler {
   }
 
   /**
-   * @param functionMask 0 to 3: so many low bits of the source's function are not compared
+   * @param functionMask FM, 0 to 3: so many bits of the source's function, from its uppermost down,
+   *     are not compared
    * @return what was done, 0 for nothing
    */
   private int forgetContexts(int granularity, int functionMask) {
     int domain = (int) contextCommand & 0xffff;
-    int compared = 0xffff & -(1 << functionMask);
+    int leftOut = 7 & -8 >> functionMask; // 0, 100, 110 or 111
+    int compared = 0xffff & ~leftOut;
     int source = (int) (contextCommand >>> 16) & compared;
     switch (granularity) {
       case GRANULARITY_GLOBAL -> {

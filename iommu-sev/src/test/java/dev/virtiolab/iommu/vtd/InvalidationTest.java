@@ -176,10 +176,31 @@ class InvalidationTest {
     assertEquals(3L << 59, bench.read64(0x28) & (1L << 63 | 3L << 59));
     stillThere(NIC, 6);
     assertEquals(2, bench.fault(OTHER, HERE, DmaAccess.READ));
-    bench.write64(0x28, 1L << 63 | 3L << 61 | (NIC + 3L) << 16 | 1);
+    bench.write64(0x28, 1L << 63 | 3L << 61 | (NIC + 6L) << 16 | 1);
     stillThere(NIC, 6);
-    bench.write64(0x28, 1L << 63 | 3L << 61 | 2L << 32 | (NIC + 3L) << 16 | 1);
-    assertEquals(2, bench.fault(NIC, HERE, DmaAccess.READ), "FM 2: two bits of the function");
+    bench.write64(0x28, 1L << 63 | 3L << 61 | 2L << 32 | (NIC + 6L) << 16 | 1);
+    assertEquals(2, bench.fault(NIC, HERE, DmaAccess.READ));
+  }
+
+  /** FM: 1 leaves out bit 2 of the source, 2 bits 2:1, and 3 bits 2:0. */
+  @Test
+  void theFunctionMaskLeavesOutTheUpperBitsOfTheFunctionFirst() {
+    int[] leftOut = {0, 0b100, 0b110, 0b111};
+    for (long mask = 0; mask < leftOut.length; mask++) {
+      for (int function = 0; function < 8; function++) {
+        bench.context(NIC, 1, 3);
+        bench.forgetContexts();
+        stillThere(NIC, 6);
+        bench.cpu.putLong(bench.contextEntry(NIC), 0);
+        bench.write64(0x28, 1L << 63 | 3L << 61 | mask << 32 | (NIC + (long) function) << 16 | 1);
+        String which = "FM " + mask + ", function " + function;
+        if ((function & ~leftOut[(int) mask]) == 0) {
+          assertEquals(2, bench.fault(NIC, HERE, DmaAccess.READ), which);
+        } else {
+          assertEquals(6, bench.reads(NIC, HERE), which);
+        }
+      }
+    }
   }
 
   @Test
