@@ -153,6 +153,8 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
     made.hostAddress = hostAddress;
     made.numberOfBytes = numberOfBytes.value;
     made.bounce = BouncePool.NONE;
+    made.wasGranted = false;
+    made.revoked = EfiStatus.SUCCESS;
 
     EfiStatus status = place(made);
     if (status.isError()) {
@@ -232,7 +234,8 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
     if (mapping.bounce != BouncePool.NONE) {
       unbounce(mapping, revoked);
     }
-    if (mapping.buffer != null) {
+    // What a device may still reach is nobody's any more: its buffer cannot be freed.
+    if (mapping.buffer != null && !revoked.isError()) {
       mapping.buffer.mapped--;
     }
     mappings.close(mapping);
@@ -246,14 +249,13 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private void unbounce(VTdMapping mapping, EfiStatus revoked) {
     long bytes = mapping.numberOfBytes;
     long dirty = bytes;
-    if (mapping.isWrite()) {
+    if (mapping.isWrite() && mapping.wasGranted) {
       memory.copy(mapping.bounce, mapping.hostAddress, bytes);
       counters.bouncedFromDevice(bytes);
       // The device could write to all of the pages.
       dirty = mapping.pages << PageEncMask.PAGE_SHIFT;
     }
     memory.fill(mapping.bounce, dirty, (byte) 0);
-    // A buffer that a device may still reach is nobody's any more.
     if (!memoryMapLocked && !revoked.isError()) {
       bouncePool.giveBack(mapping.bounce, mapping.pages);
     }
@@ -294,24 +296,27 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
       done += status.isError() ? 0 : 1;
     }
     if (status.isError()) {
-      removePages(device, mapping.firstPage, done, access);
+      mapping.revoked = removePages(device, mapping.firstPage, done, access);
       return status;
     }
     mapping.device = device;
+    mapping.wasGranted = true;
     if (change.stale) {
       status = unit.forgetPages(device.domain, mapping.firstPage, mapping.pages);
     }
     return status;
   }
 
-  /** Takes the mapping from its device, if it has one. */
+  /** Takes the mapping from its device, if it has one; what failed once has failed for good. */
   private EfiStatus revoke(VTdMapping mapping) {
     VTdDevice device = mapping.device;
-    if (device == null) {
-      return EfiStatus.SUCCESS;
+    if (device != null) {
+      mapping.device = null;
+      EfiStatus status =
+          removePages(device, mapping.firstPage, mapping.pages, mapping.impliedAccess());
+      mapping.revoked = mapping.revoked.isError() ? mapping.revoked : status;
     }
-    mapping.device = null;
-    return removePages(device, mapping.firstPage, mapping.pages, mapping.impliedAccess());
+    return mapping.revoked;
   }
 
   private EfiStatus removePages(VTdDevice device, long first, long pages, long access) {

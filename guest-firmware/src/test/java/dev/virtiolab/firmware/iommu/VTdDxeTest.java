@@ -28,6 +28,7 @@ import dev.virtiolab.iommu.vtd.VtdCounters;
 import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.pci.fixture.SampleFunction;
+import dev.virtiolab.pci.function.BarHandler;
 import dev.virtiolab.pci.host.HostBridge;
 import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaWindow;
@@ -63,6 +64,7 @@ class VTdDxeTest {
   private final LongRef device = new LongRef();
   private final Ref<DmaMapping> mapping = new Ref<>();
   private final DmaWindow window = new DmaWindow();
+  private boolean unitIsDeaf;
   private VTdDxe vtd;
   private Handle first;
   private Handle second;
@@ -73,12 +75,29 @@ class VTdDxeTest {
   }
 
   private void boot(TeardownPolicy policy) {
-    bridge.attach(UNIT, 4096, platform.registers());
+    bridge.attach(UNIT, 4096, new Unit());
     bridge.rootBus().plug(4, SampleFunction.conventional());
     bridge.rootBus().plug(5, SampleFunction.conventional());
     bridge.powerOn();
     memory.putLong(0x5000, 42);
     start(policy);
+  }
+
+  /** The platform's unit; one that is deaf does not do what the IOTLB register tells it. */
+  private final class Unit implements BarHandler {
+    private static final int IOTLB = 0x108;
+
+    @Override
+    public long read(long offset, int width) {
+      return unitIsDeaf && offset == IOTLB ? 0 : platform.registers().read(offset, width);
+    }
+
+    @Override
+    public void write(long offset, int width, long value) {
+      if (!unitIsDeaf || offset != IOTLB) {
+        platform.registers().write(offset, width, value);
+      }
+    }
   }
 
   private void start(TeardownPolicy policy) {
@@ -281,6 +300,45 @@ class VTdDxeTest {
     assertEquals(EfiStatus.INVALID_PARAMETER, vtd.unmap(read));
     assertEquals(EfiStatus.INVALID_PARAMETER, vtd.setAttribute(first, read, 0));
     assertEquals(1, counters.invalidUnmaps());
+  }
+
+  /** As PciIo.Unmap: it does not look at what SetAttribute returns. */
+  @Test
+  void aBounceBufferThatADeviceMayStillReachIsNobodysAnyMore() {
+    long host = pages(HIGH - 1, 1);
+    DmaMapping read = open(READ, host, 100, IoMmu.ACCESS_READ);
+    long bounce = device.value;
+    assertTrue(reaches(FIRST, bounce, DmaAccess.READ));
+    unitIsDeaf = true;
+    assertEquals(EfiStatus.DEVICE_ERROR, vtd.setAttribute(first, read, 0));
+    assertEquals(EfiStatus.DEVICE_ERROR, vtd.unmap(read));
+    unitIsDeaf = false;
+    assertTrue(reaches(FIRST, bounce, DmaAccess.READ), "the unit has not forgotten it");
+    open(READ, host, 100, IoMmu.ACCESS_READ);
+    assertNotEquals(bounce, device.value);
+  }
+
+  @Test
+  void aCommonBufferThatADeviceMayStillReachIsNotFreed() {
+    LongRef own = new LongRef();
+    vtd.allocateBuffer(AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, 1, own, 0);
+    DmaMapping ring = open(COMMON, own.value, 4096, 3);
+    assertTrue(reaches(FIRST, own.value, DmaAccess.WRITE));
+    unitIsDeaf = true;
+    vtd.setAttribute(first, ring, 0);
+    assertEquals(EfiStatus.DEVICE_ERROR, vtd.unmap(ring));
+    assertEquals(EfiStatus.INVALID_PARAMETER, vtd.freeBuffer(1, own.value));
+  }
+
+  /** PciIo.Map undoes a mapping whose SetAttribute failed; its caller's bytes are as they were. */
+  @Test
+  void whatNoDeviceCouldWriteToIsLeftAsItWas() {
+    long host = pages(HIGH - 1, 1);
+    memory.putByte(host, (byte) 7);
+    assertEquals(EfiStatus.SUCCESS, map(WRITE, host, 100));
+    assertEquals(EfiStatus.SUCCESS, vtd.unmap(mapping.value));
+    assertEquals(7, memory.getByte(host));
+    assertEquals(0, counters.bytesBouncedFromDevice());
   }
 
   @Test
