@@ -17,6 +17,7 @@ import dev.virtiolab.firmware.pci.RootBridge;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
+import dev.virtiolab.firmware.uefi.IoMmu;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.firmware.virtio.Virtio10Dxe;
@@ -149,11 +150,11 @@ public final class DriverHost {
   }
 
   /**
-   * Whether a driver has to refuse a device without VIRTIO_F_ACCESS_PLATFORM: one that does not
-   * take its addresses as the platform makes them.
+   * Whether a driver has to refuse a device without VIRTIO_F_ACCESS_PLATFORM: where an IOMMU driver
+   * runs, such a device would go around what it maps, and around what it keeps from devices.
    */
   public boolean requiresAccessPlatform() {
-    return board.pageAttributes().isPresent() || board.cache().isPresent();
+    return !bootServices.locateProtocol(IoMmu.PROTOCOL, new Ref<>()).isError();
   }
 
   public DmaCounters dmaCounters() {

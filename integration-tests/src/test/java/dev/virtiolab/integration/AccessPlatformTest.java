@@ -1,7 +1,11 @@
 package dev.virtiolab.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.firmware.Board;
+import dev.virtiolab.firmware.BootException;
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.stack.Ipv4Address;
@@ -10,6 +14,7 @@ import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.net.LoopbackBackend;
+import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -34,6 +39,35 @@ class AccessPlatformTest {
   @EnumSource(value = PlatformKind.class, mode = EnumSource.Mode.EXCLUDE, names = "PC")
   void featuresAreOkWithAccessPlatform(PlatformKind platform) {
     assertEquals(true, featuresOk(platform, VERSION_1 | ACCESS_PLATFORM));
+  }
+
+  /** Where it does not, its DMA would go around what the driver maps, and whatever that guards. */
+  @ParameterizedTest
+  @EnumSource(value = PlatformKind.class, mode = EnumSource.Mode.EXCLUDE, names = "PC")
+  void aGuestRefusesACardThatDoesNotOfferAccessPlatform(PlatformKind platform) {
+    LoopbackBackend.Pair wire = LoopbackBackend.pair(4, 1514);
+    try (Mainboard hardware = new Mainboard(MachineConfig.of(platform), wire.left())) {
+      Board board = hardware.toBoard(new SteppedClock(hardware));
+      HostileBus bus = new HostileBus(board.bus(), hardware.nicAddress());
+      bus.tell(new WithoutAccessPlatform());
+      Board told =
+          new Board(board.memory(), bus, board.clock(), board.pageAttributes(), board.cache());
+      BootException refused =
+          assertThrows(BootException.class, () -> new Firmware(told, GUEST, BounceSlots.OVMF));
+      assertTrue(
+          refused.getMessage().contains("VirtioNetDxe.Start: UNSUPPORTED"), refused.getMessage());
+    }
+  }
+
+  private static final class WithoutAccessPlatform implements HostileBus.Lie {
+    @Override
+    public long register(long offset, int width, long honest, Map<Long, Long> written) {
+      boolean high =
+          written.getOrDefault((long) VirtioPciLayout.COMMON_DEVICE_FEATURE_SELECT, 0L) == 1;
+      return offset == VirtioPciLayout.COMMON_DEVICE_FEATURE && high
+          ? honest & ~ACCESS_PLATFORM
+          : honest;
+    }
   }
 
   /**

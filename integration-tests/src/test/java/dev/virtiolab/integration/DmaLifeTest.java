@@ -11,18 +11,23 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.Event;
+import dev.virtiolab.firmware.uefi.EventType;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.MemoryType;
 import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.firmware.uefi.Tpl;
 import dev.virtiolab.firmware.virtio.VirtioPciLayout;
 import dev.virtiolab.firmware.virtio.VringLayout;
 import dev.virtiolab.iommu.PageAttributes;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.net.LoopbackBackend;
 import dev.virtiolab.virtio.net.VirtioNet;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -30,6 +35,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** What is mapped and shared, from the first frame to ExitBootServices, and for how long. */
 class DmaLifeTest {
@@ -39,6 +45,7 @@ class DmaLifeTest {
   private static final int IN_FLIGHT = 20;
   private static final int CYCLES = 300;
   private static final int PAGE_BYTES = 4096;
+  private static final int ROUNDS_AFTER_EVERYBODY = 4;
 
   private Mainboard hardware;
   private Firmware firmware;
@@ -146,6 +153,54 @@ class DmaLifeTest {
                 assertFalse(attributes.isShared(region.base() + at));
               }
             });
+  }
+
+  @ParameterizedTest
+  @EnumSource(PlatformKind.class)
+  void atExitBootServicesTheCardIsQuietAndTheMemoryMapAsItWasAccepted(PlatformKind platform) {
+    boot(platform, BounceSlots.NONE);
+    long frame = allocate(1);
+    for (int i = 0; i < IN_FLIGHT; i++) {
+      firmware.network().transmit(0, 60, frame, null, null, null);
+    }
+    List<String> seen = new ArrayList<>();
+    afterEverybody(
+        () -> {
+          seen.add("status " + hardware.nicFunction().deviceStatus());
+          seen.add("free " + freePages());
+        });
+    List<String> expected = List.of("status 0", "free " + freePages());
+
+    assertEquals(EfiStatus.SUCCESS, firmware.exitBootServices());
+
+    assertEquals(expected, seen);
+    if (hardware.platform() instanceof VtdPlatform vtd) {
+      assertFalse(vtd.counters().translating(), "vtd-off");
+      assertEquals(0, vtd.counters().iotlbEntries());
+      assertEquals(0, vtd.counters().faults());
+    } else if (platform != PlatformKind.PC) {
+      assertEquals(0, dma.openMappings());
+    }
+  }
+
+  /** Runs {@code look} in ExitBootServices, rounds of handlers after everybody else's. */
+  private void afterEverybody(Runnable look) {
+    Event next = handler(EventType.NOTIFY_SIGNAL, look);
+    for (int round = ROUNDS_AFTER_EVERYBODY; round > 0; round--) {
+      Event after = next;
+      int type = round == 1 ? EventType.SIGNAL_EXIT_BOOT_SERVICES : EventType.NOTIFY_SIGNAL;
+      next = handler(type, () -> firmware.bootServices().signalEvent(after));
+    }
+  }
+
+  private Event handler(int type, Runnable work) {
+    Ref<Event> made = new Ref<>();
+    assertEquals(
+        EfiStatus.SUCCESS,
+        firmware
+            .bootServices()
+            .createEvent(type, Tpl.CALLBACK, (event, context) -> work.run(), null, made));
+    return made.value;
   }
 
   private long transmitDescriptors() {
