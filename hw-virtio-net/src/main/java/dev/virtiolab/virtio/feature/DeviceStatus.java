@@ -58,7 +58,8 @@ public final class DeviceStatus {
   private static final int CONDITIONAL = mask(Rule.IF_FEATURES_ACCEPTED);
   private static final int HELD = mask(Rule.HELD);
 
-  private int bits;
+  /** Volatile: written under the device's lock, and read by a driver that polls without it. */
+  private volatile int bits;
 
   public DeviceStatus() {}
 

@@ -134,8 +134,8 @@ public final class VirtioNet implements VirtioDevice {
   /** Whether somebody wants the cable plugged in: {@link #setLink}. */
   private volatile boolean cable = true;
 
-  /** The link as the configuration shows it. */
-  private boolean linkUp;
+  /** The link as the configuration shows it, to a driver that polls it without the lock too. */
+  private volatile boolean linkUp;
 
   /** The wire had no room for the next frame: it will say when it has. */
   private boolean txHeld;

@@ -28,7 +28,10 @@ public interface VirtioDevice {
   /** Bytes of device configuration that exist. */
   int configBytes();
 
-  /** A byte of the device configuration, 0 to 255; {@code offset} exists. */
+  /**
+   * A byte of the device configuration, 0 to 255; {@code offset} exists. Any thread, with or
+   * without the lock.
+   */
   int configByte(int offset);
 
   /** The driver writes a byte of the device configuration; {@code offset} exists. */

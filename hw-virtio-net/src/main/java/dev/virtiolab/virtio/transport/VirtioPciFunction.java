@@ -48,6 +48,7 @@ public final class VirtioPciFunction extends PciFunction {
 
   // BAR 4
   static final long COMMON_OFFSET = 0x0000;
+  private static final long STATUS_OFFSET = COMMON_OFFSET + CommonConfigLayout.DEVICE_STATUS;
   static final long ISR_OFFSET = 0x1000;
   static final long DEVICE_OFFSET = 0x2000;
   static final long NOTIFY_OFFSET = 0x3000;
@@ -304,19 +305,31 @@ public final class VirtioPciFunction extends PciFunction {
     if (offset >= NOTIFY_OFFSET) {
       return 0;
     }
+    // What a driver polls while it waits for frames takes no lock, and so does not wait for a batch
+    // of them: reading it has no effect, and each field is one value.
+    if (offset == STATUS_OFFSET && width == 1) {
+      return common.status().bits();
+    }
+    if (offset >= DEVICE_OFFSET) {
+      return readPieces(offset, width);
+    }
     lock().lock();
     try {
-      long value = 0;
-      for (int done = 0; done < width; ) {
-        int bytes = piece(offset + done, width - done);
-        long part = readRegister(offset + done, bytes) & ConfigSpace.allOnes(bytes);
-        value |= part << 8 * done;
-        done += bytes;
-      }
-      return value;
+      return readPieces(offset, width);
     } finally {
       lock().unlock();
     }
+  }
+
+  private long readPieces(long offset, int width) {
+    long value = 0;
+    for (int done = 0; done < width; ) {
+      int bytes = piece(offset + done, width - done);
+      long part = readRegister(offset + done, bytes) & ConfigSpace.allOnes(bytes);
+      value |= part << 8 * done;
+      done += bytes;
+    }
+    return value;
   }
 
   private void writeRegisters(long offset, int width, long value) {
