@@ -73,6 +73,11 @@ final class FaultLog {
     return first;
   }
 
+  /** Begins with the first record again: translation is off (7.2.1). */
+  void restart() {
+    next = 0;
+  }
+
   boolean isPending() {
     long any = 0;
     for (long record : high) {

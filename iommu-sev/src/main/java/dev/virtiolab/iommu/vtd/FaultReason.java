@@ -9,20 +9,22 @@ import dev.virtiolab.pci.memory.DmaFault;
 public enum FaultReason {
   ROOT_NOT_PRESENT(0x1),
   CONTEXT_NOT_PRESENT(0x2),
-  /** An address width or a translation type that the unit does not have. */
+  /** An address width or a translation type that the unit does not have; page tables not in RAM. */
   CONTEXT_INVALID(0x3),
   /** The bus address is wider than the context's tables. */
   ADDRESS_TOO_WIDE(0x4),
   /** The page, or a table above it, does not permit writing; nor reading, if it is not there. */
   WRITE_NOT_PERMITTED(0x5),
   READ_NOT_PERMITTED(0x6),
-  /** A page table is not in RAM. */
+  /** A page table that another points to is not in RAM. */
   PAGE_TABLE_UNREACHABLE(0x7),
   ROOT_TABLE_UNREACHABLE(0x8),
   CONTEXT_TABLE_UNREACHABLE(0x9),
   ROOT_RESERVED(0xa),
   CONTEXT_RESERVED(0xb),
-  PAGE_ENTRY_RESERVED(0xc);
+  PAGE_ENTRY_RESERVED(0xc),
+  /** The page lies where messages to the interrupt controllers go. */
+  PAGE_FOR_INTERRUPTS(0xe);
 
   private static final FaultReason[] BY_CODE = new FaultReason[16];
 

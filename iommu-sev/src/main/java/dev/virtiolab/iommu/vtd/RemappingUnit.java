@@ -4,6 +4,7 @@ import static dev.virtiolab.iommu.vtd.VtdLayout.CCMD;
 import static dev.virtiolab.iommu.vtd.VtdLayout.CCMD_ACTUAL_SHIFT;
 import static dev.virtiolab.iommu.vtd.VtdLayout.CCMD_INVALIDATE;
 import static dev.virtiolab.iommu.vtd.VtdLayout.CCMD_REQUESTED_SHIFT;
+import static dev.virtiolab.iommu.vtd.VtdLayout.DOMAIN_BITS;
 import static dev.virtiolab.iommu.vtd.VtdLayout.FRCD;
 import static dev.virtiolab.iommu.vtd.VtdLayout.FRCD_BYTES;
 import static dev.virtiolab.iommu.vtd.VtdLayout.FRCD_COUNT;
@@ -52,6 +53,9 @@ final class RemappingUnit implements BarHandler {
   private static final long NO_OFFSET_BITS = -Ram.PAGE_BYTES;
   private static final int FRCD_LIMIT = FRCD + FRCD_COUNT * FRCD_BYTES;
   private static final int GRANULARITY_MASK = 3;
+
+  /** Of a command's domain only the bits that domains have count. */
+  private static final int DOMAIN_MASK = (1 << DOMAIN_BITS) - 1;
 
   private final Ram ram;
   private final Tables tables;
@@ -133,7 +137,7 @@ final class RemappingUnit implements BarHandler {
     observer.faulted(sourceId, address, access, told);
   }
 
-  /** 7.3 "Fault Reporting to Software": a message, or a bit that remembers it. */
+  /** 7.3 "Non-Recoverable Fault Event": a message, or a bit that remembers it. */
   private void faultEvent() {
     if (faultEventMasked) {
       faultEventPending = true;
@@ -251,6 +255,9 @@ final class RemappingUnit implements BarHandler {
     if (wanted != translating) {
       translating = wanted;
       generation.advance();
+      if (!wanted) {
+        log.restart();
+      }
     }
   }
 
@@ -264,7 +271,7 @@ final class RemappingUnit implements BarHandler {
 
   /** The message is not owed any more once the guest has seen to everything it would tell. */
   private void noEventWithoutFault() {
-    faultEventPending &= log.isPending();
+    faultEventPending &= log.status() != 0;
   }
 
   // ---- invalidation
@@ -285,7 +292,7 @@ final class RemappingUnit implements BarHandler {
    * @return what was done, 0 for nothing
    */
   private int forgetContexts(int granularity, int functionMask) {
-    int domain = (int) contextCommand & 0xffff;
+    int domain = (int) contextCommand & DOMAIN_MASK;
     int leftOut = 7 & -8 >> functionMask; // 0, 100, 110 or 111
     int compared = 0xffff & ~leftOut;
     int source = (int) (contextCommand >>> 16) & compared;
@@ -327,7 +334,7 @@ final class RemappingUnit implements BarHandler {
   private void iotlbCommand(int upper) {
     int actual = upper >>> IOTLB_ACTUAL_SHIFT & GRANULARITY_MASK;
     if ((upper & IOTLB_INVALIDATE) != 0) {
-      actual = forgetPages(upper >>> IOTLB_REQUESTED_SHIFT & GRANULARITY_MASK, upper & 0xffff);
+      actual = forgetPages(upper >>> IOTLB_REQUESTED_SHIFT & GRANULARITY_MASK, upper & DOMAIN_MASK);
     }
     int kept = upper & ~(IOTLB_INVALIDATE | GRANULARITY_MASK << IOTLB_ACTUAL_SHIFT) & 0x3003_ffff;
     iotlbCommand = (long) (kept | actual << IOTLB_ACTUAL_SHIFT) << Integer.SIZE;

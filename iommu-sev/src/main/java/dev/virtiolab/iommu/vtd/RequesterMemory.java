@@ -35,9 +35,6 @@ final class RequesterMemory implements BusMemory {
   private static final int SLOTS = 1 << SLOT_BITS;
   private static final int LEAF_PAGES = 512;
 
-  /** Messages to the interrupt controllers; no table is asked, and no memory answers. */
-  private static final long INTERRUPT_MIB = 0xfee;
-
   private static final VarHandle ENTRIES = MethodHandles.arrayElementVarHandle(long[].class);
   private static final VarHandle CONTEXT;
   private static final VarHandle HITS;
@@ -101,7 +98,7 @@ final class RequesterMemory implements BusMemory {
     if (!unit.isTranslating()) {
       return untranslated(address, window, at);
     }
-    if (address >>> 20 == INTERRUPT_MIB) {
+    if (Tables.isForInterrupts(address)) {
       return window.faulted(DmaFault.NO_MEMORY);
     }
     long wanted = access == DmaAccess.WRITE ? WRITE : READ;
@@ -242,7 +239,7 @@ final class RequesterMemory implements BusMemory {
     for (long i = 1; i < count; i++) {
       long neighbour = page + i * step;
       expected += step;
-      if (neighbour >>> 8 == INTERRUPT_MIB || cached(neighbour) != 0) {
+      if (Tables.isForInterrupts(neighbour << Ram.PAGE_SHIFT) || cached(neighbour) != 0) {
         return; // A cached one stays as it is, stale or not.
       }
       long entry = tables.page(leafTable, neighbour, wanted);

@@ -45,6 +45,9 @@ final class Tables {
   private static final long ADDRESS = (1L << HOST_ADDRESS_BITS) - Ram.PAGE_BYTES;
   private static final long PERMISSIONS = READ | WRITE;
 
+  /** Messages to the interrupt controllers: no table is asked about them, and none leads there. */
+  private static final long INTERRUPT_MIB = 0xfee;
+
   /** Bits 11:1 and those above the physical address. */
   private static final long ROOT_RESERVED = ~(ADDRESS | PRESENT);
 
@@ -130,6 +133,10 @@ final class Tables {
     return address >>> Ram.PAGE_SHIFT + INDEX_BITS * levels(context) == 0;
   }
 
+  static boolean isForInterrupts(long address) {
+    return address >>> 20 == INTERRUPT_MIB;
+  }
+
   // ---- pages
 
   /**
@@ -141,11 +148,14 @@ final class Tables {
   long leafTable(long context, long page, long wanted) {
     long table = context & ADDRESS;
     long permitted = PERMISSIONS;
-    for (int level = levels(context) - 1; level > 0; level--) {
+    int top = levels(context) - 1;
+    for (int level = top; level > 0; level--) {
       long at = table + (page >>> INDEX_BITS * level & INDEX_MASK) * Long.BYTES;
       RamBank bank = ram.find(at);
       if (bank == null) {
-        return refused(FaultReason.PAGE_TABLE_UNREACHABLE);
+        // Condition LCT.4.3: what the context itself points to is part of it.
+        return refused(
+            level == top ? FaultReason.CONTEXT_INVALID : FaultReason.PAGE_TABLE_UNREACHABLE);
       }
       long entry = read(bank, at);
       if ((entry & wanted) == 0) {
@@ -176,6 +186,9 @@ final class Tables {
     }
     if ((entry & PAGE_RESERVED) != 0) {
       return refused(FaultReason.PAGE_ENTRY_RESERVED);
+    }
+    if (isForInterrupts(entry & ADDRESS)) {
+      return refused(FaultReason.PAGE_FOR_INTERRUPTS);
     }
     return entry & (ADDRESS | leafTable & PERMISSIONS);
   }

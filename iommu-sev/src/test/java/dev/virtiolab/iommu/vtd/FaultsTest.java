@@ -122,7 +122,7 @@ class FaultsTest {
     bench.cpu.putLong(top, HIGH + MIB | 3);
     assertEquals(0x7, reason(0x5000, READ), "the one above");
     bench.cpu.putLong(bench.contextEntry(NIC), NOWHERE | 1);
-    assertEquals(0x7, reason(0x5000, READ), "the first");
+    assertEquals(0x3, reason(0x5000, READ), "the first is the context's: LCT.4.3");
   }
 
   @Test
@@ -210,6 +210,20 @@ class FaultsTest {
   }
 
   @Test
+  void reasonEPageIsWhereInterruptMessagesGo() {
+    long top = bench.context(NIC, 1, 3);
+    bench.map(top, 3, 0x5000, 0xfee0_0000L, 3);
+    bench.map(top, 3, 0x6000, 0xfeef_f000L, 3);
+    assertEquals(0xe, reason(0x5000, READ));
+    assertEquals(0xe, reason(0x6000, WRITE));
+    bench.map(top, 3, 0x5000, 0xfedf_f000L, 3);
+    bench.map(top, 3, 0x6000, 0xfef0_0000L, 3);
+    bench.forgetEverything();
+    bench.refused(NIC, 0x5000, READ, DmaFault.NO_MEMORY);
+    bench.refused(NIC, 0x6000, READ, DmaFault.NO_MEMORY);
+  }
+
+  @Test
   void aPageWithoutMemoryIsNoFaultOfTheUnit() {
     long top = bench.context(NIC, 1, 3);
     bench.map(top, 3, 0x5000, NOWHERE, 3);
@@ -293,6 +307,19 @@ class FaultsTest {
     assertEquals(0x102, bench.read32(0x34), "record 1 has been waiting longest");
     assertEquals(11, bench.platform.counters().faults());
     assertEquals(2, bench.platform.counters().faultsNotRecorded());
+  }
+
+  @Test
+  void recordsBeginWithTheFirstAgainWhenTranslationWasOff() {
+    for (int i = 0; i < 3; i++) {
+      bench.fault(NIC, i * 0x1000L, READ);
+      bench.write32(0x20c + 16 * i, 1L << 31);
+    }
+    bench.switchOff();
+    bench.switchOn();
+    bench.fault(NIC, 0xa000, READ);
+    assertEquals(0xa000, bench.read64(0x200));
+    assertEquals(0x2, bench.read32(0x34), "record 0");
   }
 
   @Test

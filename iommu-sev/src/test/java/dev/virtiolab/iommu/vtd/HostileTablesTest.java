@@ -47,7 +47,7 @@ class HostileTablesTest {
         }
       }
     }
-    for (int reason = 1; reason <= 0xc; reason++) {
+    for (int reason = 1; reason <= 0xc; reason++) { // 0xe is for FaultsTest
       assertTrue(seen[reason] > 0, "never seen: reason " + reason);
     }
     assertTrue(reached > WORLDS, "pages reached: " + reached);

@@ -127,6 +127,19 @@ class InvalidationTest {
   }
 
   @Test
+  void ofADomainOnlyTheBitsThatDomainsHaveCount() {
+    unmapBoth();
+    bench.forgetPages(0x7f01, HERE, 0);
+    gone(NIC);
+    stillThere(OTHER, 7);
+    bench.forgetDomain(0x8002);
+    gone(OTHER);
+    bench.cpu.putLong(bench.contextEntry(NIC), 0);
+    bench.write64(0x28, 1L << 63 | 2L << 61 | 0x101);
+    assertEquals(2, bench.fault(NIC, HERE, DmaAccess.READ));
+  }
+
+  @Test
   void everythingIsForgotten() {
     unmapBoth();
     bench.forgetEverything();

@@ -148,4 +148,19 @@ class RegistersTest {
     bench.write32(0x38, 0);
     assertEquals(List.of(), bench.messages);
   }
+
+  @Test
+  void anEventIsOwedUntilTheOverflowIsSeenToAsWell() {
+    bench.translate();
+    for (int i = 0; i < 9; i++) {
+      bench.fault(VtdBench.NIC, 0x1000, DmaAccess.READ);
+    }
+    for (int record = 0; record < 8; record++) {
+      bench.write32(0x20c + 16 * record, 1L << 31);
+    }
+    assertEquals(1, bench.read32(0x34), "the overflow alone");
+    assertEquals(3 << 30, bench.read32(0x38));
+    bench.write32(0x34, 1);
+    assertEquals(1 << 31, bench.read32(0x38));
+  }
 }

@@ -66,7 +66,7 @@ final class SlowWalk {
     long at = low - low % 4096;
     for (int level = levels; level >= 1; level--) {
       if (memory.regionAt(at) == null) {
-        return 7;
+        return level == levels ? 3 : 7;
       }
       long entry = cpu.getLong(at + 8 * (address >>> 12 + 9 * (level - 1) & 511));
       if ((entry >>> bit & 1) == 0) {
@@ -79,6 +79,6 @@ final class SlowWalk {
       }
       at = entry & HOST_ADDRESS - 4095;
     }
-    return PAGES + (at >>> 12);
+    return at >= 0xfee0_0000L && at < 0xfef0_0000L ? 0xe : PAGES + (at >>> 12);
   }
 }
