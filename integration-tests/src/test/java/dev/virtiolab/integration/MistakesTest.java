@@ -33,6 +33,24 @@ class MistakesTest {
         "ping --from guest -- -i 1          | -i",
         "ping --backend pigeon              | pigeon",
         "ping --backend sink                | sink",
+        "ping --backend stream:             | HOST:PORT",
+        "ping --backend stream:4444         | HOST:PORT",
+        "ping --backend stream:h:65536      | 65535",
+        "ping --backend stream:::1:4444     | brackets",
+        "ping --backend stream:unix:        | path",
+        "ping --backend stream:h:1,tls      | tls=DIR",
+        "ping --backend stream:h:1,tls=/nowhere | /nowhere/ca-cert.pem",
+        "ping --backend stream:h:1,timeout=0 | timeout",
+        "ping --backend stream:h:1,colour=red | colour=red",
+        "ping --backend stream:listen:h:1,reconnect=1 | reconnect",
+        "ping --backend stream:listen:unix:/proc/version | no socket",
+        "ping --backend stream:listen:192.0.2.99:0 | cannot listen",
+        "ping --backend stream:h:1 --from host | no host",
+        "ping --backend stream:h:1 --to somewhere | --to",
+        "ping --backend stream:h:1 --guest-address 1.2.3 | --guest-address",
+        "ping --backend stream:h:1 --backend tap | once",
+        "ping --backend stream:h:1 -- -i 1  | -i",
+        "up --backend stream:listen:h:port  | port",
         "ping --backend tap:a-name-that-is-too-long | 15",
         "ping --bounce-slots many           | many",
         "ping --bounce-slots 0              | 4096",
@@ -59,16 +77,29 @@ class MistakesTest {
   }
 
   @Test
-  void anOrdinaryUserWhoMayNotOpenTheTunDeviceIsToldHowToMendIt() {
-    Requirements.assumeTap();
+  void anOrdinaryUserWhoAsksForATapAndMayHaveNoneIsToldHowToMendIt() {
     Requirements.assumeRoot();
     Requirements.assumeProgram("setpriv", "util-linux");
     try (Vlab vlab = Vlab.asOrdinaryUser("600")) {
-      Vlab.Ended ended = vlab.run("ping");
+      Vlab.Ended ended = vlab.run("ping", "--backend", "tap");
 
       assertEquals(2, ended.exitCode(), ended.err());
       assertEquals(1, ended.err().lines().count(), ended.err());
       assertTrue(ended.err().contains("sudo chmod 666 /dev/net/tun"), ended.err());
+      vlab.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void whoAsksForATapWhereNoNamespaceIsAllowedIsToldWhatIsMissing() {
+    Requirements.assumeRoot();
+    Requirements.assumeProgram("setpriv", "util-linux");
+    try (Vlab vlab = Vlab.asRootWithoutNamespaces()) {
+      Vlab.Ended ended = vlab.run("ping", "--backend", "tap");
+
+      assertEquals(2, ended.exitCode(), ended.err());
+      assertEquals(1, ended.err().lines().count(), ended.err());
+      assertTrue(ended.err().contains("CAP_SYS_ADMIN"), ended.err());
       vlab.assertNothingLeft();
     }
   }

@@ -30,6 +30,7 @@ final class Vlab implements AutoCloseable {
 
   private final Path folder;
   private final Optional<String> tunMode;
+  private final List<String> bounds = new ArrayList<>();
   private final Set<String> interfacesBefore = interfaces();
   private final List<String> javaOptions = new ArrayList<>();
   private final List<String> hidden = new ArrayList<>();
@@ -53,6 +54,15 @@ final class Vlab implements AutoCloseable {
    */
   static Vlab asOrdinaryUser(String tunMode) {
     return new Vlab(newFolder(), Optional.of(tunMode));
+  }
+
+  /**
+   * As root where root may make no namespaces, as in most containers; the tests must run as root.
+   */
+  static Vlab asRootWithoutNamespaces() {
+    Vlab vlab = asMyself();
+    vlab.bounds.addAll(List.of("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"));
+    return vlab;
   }
 
   private static Path newFolder() {
@@ -135,6 +145,7 @@ final class Vlab implements AutoCloseable {
               "--inh-caps=-all",
               "--no-new-privs"));
     }
+    command.addAll(bounds);
     command.addAll(
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -334,9 +345,14 @@ final class Vlab implements AutoCloseable {
   /** Nothing of the run is left: no process, no interface, no temporary file. */
   void assertNothingLeft() {
     assertNoProcessAndNoInterfaceLeft();
-    try (Stream<Path> files = Files.walk(folder.resolve("tmp"))) {
-      List<Path> left = files.filter(file -> !file.equals(folder.resolve("tmp"))).toList();
-      assertTrue(left.isEmpty(), "temporary files left: " + left);
+    assertTrue(temporaryFiles().isEmpty(), () -> "temporary files left: " + temporaryFiles());
+  }
+
+  /** What the run has in its temporary folder. */
+  List<Path> temporaryFiles() {
+    Path tmp = folder.resolve("tmp");
+    try (Stream<Path> files = Files.walk(tmp)) {
+      return files.filter(file -> !file.equals(tmp)).toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

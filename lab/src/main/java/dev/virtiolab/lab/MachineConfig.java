@@ -27,17 +27,36 @@ public record MachineConfig(
     BounceSlots bounceSlots,
     OptionalLong seed) {
 
-  private static final MacAddress DEFAULT_MAC = MacAddress.parse("52:54:00:12:34:56");
+  /** Of a guest, unless another is asked for. */
+  public static final String DEFAULT_MAC = "52:54:00:12:34:56";
+
+  /** Likewise of a guest that comes to another on one wire. */
+  public static final String SECOND_MAC = "52:54:00:12:34:57";
 
   /** As {@code vlab} makes it without options, on {@code platform}. */
   public static MachineConfig of(PlatformKind platform) {
     return new MachineConfig(
         platform,
         Slot.ROOT_BUS,
-        DEFAULT_MAC,
+        MacAddress.parse(DEFAULT_MAC),
         OptionalInt.empty(),
         BounceSlots.OVMF,
         OptionalLong.empty());
+  }
+
+  /**
+   * The plainest machine that can share a wire with this one: without options but for the wire's
+   * MTU and the seed, and with an Ethernet address of its own.
+   */
+  public MachineConfig neighbour() {
+    MacAddress second = MacAddress.parse(SECOND_MAC);
+    return new MachineConfig(
+        PlatformKind.PC,
+        Slot.ROOT_BUS,
+        mac.equals(second) ? MacAddress.parse(DEFAULT_MAC) : second,
+        mtu,
+        BounceSlots.OVMF,
+        seed);
   }
 
   /** Where keys and other chance come from: the same for the same seed. */

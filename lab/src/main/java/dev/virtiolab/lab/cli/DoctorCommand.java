@@ -15,7 +15,7 @@ import picocli.CommandLine.Spec;
     name = "doctor",
     description = {
       "Says what this machine allows, and what to install.",
-      "Exit code 0 if vlab ping and vlab test have what they need, else 1."
+      "Exit code 0 if vlab ping has a host on its far side and vlab test skips nothing for it, else 1."
     })
 final class DoctorCommand implements Callable<Integer> {
 

@@ -12,11 +12,6 @@ import picocli.CommandLine.Option;
 
 /** What machine to put together: the options of every command that makes one. */
 final class MachineOptions {
-  private static final String DEFAULT_MAC = "52:54:00:12:34:56";
-
-  /** Of the guest that comes to another on one wire. */
-  static final String SECOND_MAC = "52:54:00:12:34:57";
-
   /** What IPv4 asks of every link (RFC 791). */
   private static final int MIN_MTU = 68;
 
@@ -44,9 +39,9 @@ final class MachineOptions {
       paramLabel = "ADDRESS",
       description =
           "the NIC's Ethernet address (default: "
-              + DEFAULT_MAC
+              + MachineConfig.DEFAULT_MAC
               + "; of a guest that pings another, "
-              + SECOND_MAC
+              + MachineConfig.SECOND_MAC
               + ")")
   private String mac;
 
@@ -73,7 +68,7 @@ final class MachineOptions {
    * @throws LabException if a word or a number is none of those that are known
    */
   MachineConfig toConfig() {
-    return toConfig(DEFAULT_MAC);
+    return toConfig(MachineConfig.DEFAULT_MAC);
   }
 
   /**

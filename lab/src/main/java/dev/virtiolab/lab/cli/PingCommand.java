@@ -4,7 +4,10 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.host.HostCommand;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.host.TapAccess;
+import dev.virtiolab.lab.segment.GuestPair;
 import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.PingResult;
 import dev.virtiolab.lab.segment.Segment;
@@ -29,8 +32,10 @@ import picocli.CommandLine.Spec;
     name = "ping",
     description = {
       "Pings a guest across the emulated NIC with the system's ping, and says what crossed.",
-      "Boots the guest behind a TAP in a network namespace of its own. Exit code 0 if nothing was lost,"
-          + " 1 if something was, 2 if it was asked for what cannot be."
+      "Boots the guest behind a TAP in a network namespace of its own. Where there can be none, and"
+          + " no --backend asks for one, a second guest joins the first by a stream and takes the"
+          + " host's part. Exit code 0 if nothing was lost, 1 if something was, 2 if it was asked for"
+          + " what cannot be."
     })
 final class PingCommand implements Callable<Integer> {
 
@@ -92,8 +97,18 @@ final class PingCommand implements Callable<Integer> {
       description = "after --, for the system's ping, such as -i 0.01")
   private List<String> pingOptions = List.of();
 
-  /** What {@code --json} prints. */
-  record Report(String from, Ping ping, TrafficReport traffic) {
+  /**
+   * What {@code --json} prints.
+   *
+   * @param from host or guest; a second guest that takes the host's part counts as the host
+   * @param wire {@value #TAP} or {@value #STREAM}
+   * @param noTapReason why there is a second guest instead of a host; null where there is a host,
+   *     or a wire that was asked for
+   */
+  record Report(String from, String wire, String noTapReason, Ping ping, TrafficReport traffic) {
+    private static final String TAP = "tap";
+    private static final String STREAM = "stream";
+
     record Ping(
         long sent,
         long received,
@@ -102,9 +117,25 @@ final class PingCommand implements Callable<Integer> {
         Double rttAverageMs,
         Double rttMaxMs) {}
 
-    static Report of(String from, PingResult ping, TrafficReport traffic) {
+    static Report ofTap(String from, PingResult ping, TrafficReport traffic) {
+      return of(from, TAP, null, ping, traffic);
+    }
+
+    static Report ofStream(String from, PingResult ping, TrafficReport traffic) {
+      return of(from, STREAM, null, ping, traffic);
+    }
+
+    static Report ofFallback(
+        String from, String noTapReason, PingResult ping, TrafficReport traffic) {
+      return of(from, STREAM, noTapReason, ping, traffic);
+    }
+
+    private static Report of(
+        String from, String wire, String noTapReason, PingResult ping, TrafficReport traffic) {
       return new Report(
           from,
+          wire,
+          noTapReason,
           new Ping(
               ping.sent(),
               ping.received(),
@@ -128,10 +159,14 @@ final class PingCommand implements Callable<Integer> {
       from = stream.isPresent() ? "guest" : "host";
     }
     MachineConfig config =
-        stream.isPresent() ? machine.toConfig(MachineOptions.SECOND_MAC) : machine.toConfig();
+        stream.isPresent() ? machine.toConfig(MachineConfig.SECOND_MAC) : machine.toConfig();
     checkOptions();
     if (stream.isPresent()) {
       return pingPeer(config, stream.get());
+    }
+    String noHost = noHostReason();
+    if (!noHost.isEmpty()) {
+      return pingSecondGuest(config, noHost);
     }
     NetworkNamespace.enter();
 
@@ -141,7 +176,46 @@ final class PingCommand implements Callable<Integer> {
       result = from.equals("guest") ? pingFromGuest(segment) : pingFromHost(segment);
       traffic = segment.report();
     }
-    return tell(result, traffic);
+    return tell(Report.ofTap(from, result, traffic), result);
+  }
+
+  /** Why no host can be had on the far side; empty if one can, or if there must be one. */
+  private String noHostReason() {
+    if (!wire.isDefault()) {
+      return ""; // what is then missing is said when it is needed
+    }
+    String noTap = TapAccess.obstacle();
+    return noTap.isEmpty() && from.equals("host")
+        ? HostCommand.missing("ping", "iputils-ping").orElse("")
+        : noTap;
+  }
+
+  /** Nobody but this process is needed: a second guest takes the host's part. */
+  private int pingSecondGuest(MachineConfig config, String reason) {
+    if (!pingOptions.isEmpty()) {
+      throw LabException.usage(
+          "options after -- are for the host's ping, and no host can be had here: "
+              + reason
+              + ": "
+              + String.join(" ", pingOptions));
+    }
+    PrintWriter err = spec.commandLine().getErr();
+    err.println(
+        "vlab: no host can be had on the far side ("
+            + reason
+            + "): a second guest takes its part, joined by a stream");
+    err.flush();
+    PingResult result;
+    TrafficReport traffic;
+    try (GuestPair pair = GuestPair.open(config, wire.toConfig())) {
+      result =
+          showSeries(
+              from.equals("guest")
+                  ? progress -> pair.pingFromFirst(count, size, flood, progress)
+                  : progress -> pair.pingFromSecond(count, size, flood, progress));
+      traffic = pair.report();
+    }
+    return tell(Report.ofFallback(from, reason, result, traffic), result);
   }
 
   /** Another process is on the far side: the guest here pings the guest there. */
@@ -157,12 +231,12 @@ final class PingCommand implements Callable<Integer> {
       result = showSeries(progress -> segment.pingFromGuest(target, count, size, flood, progress));
       traffic = segment.report();
     }
-    return tell(result, traffic);
+    return tell(Report.ofStream(from, result, traffic), result);
   }
 
-  private int tell(PingResult result, TrafficReport traffic) {
+  private int tell(Report report, PingResult result) {
     PrintWriter out = spec.commandLine().getOut();
-    out.println(json ? Json.of(Report.of(from, result, traffic)) : traffic.describe());
+    out.println(json ? Json.of(report) : report.traffic().describe());
     out.flush();
     return result.complete() ? 0 : LabException.FAILURE;
   }

@@ -11,13 +11,13 @@ import picocli.CommandLine.Option;
 
 /** What the NIC is plugged into: the options of every command that runs traffic. */
 final class WireOptions {
+  private static final String DEFAULT = "tap";
 
   @Option(
       names = "--backend",
       paramLabel = "tap[:NAME]",
-      defaultValue = "tap",
       description = {
-        "the wire behind the NIC (default: ${DEFAULT-VALUE}). Given again, a switch joins them, the"
+        "the wire behind the NIC (default: tap). Given again, a switch joins them, the"
             + " first a TAP, the others any of",
         BackendSpec.FORMS,
         "A stream leads to another process, and needs no TAP; its options are ,tls=DIR"
@@ -25,7 +25,7 @@ final class WireOptions {
         "The network namespace has ports of UDP and TCP of its own; a unix socket is seen from"
             + " outside."
       })
-  private List<String> backends;
+  private List<String> backends = List.of();
 
   @Option(
       names = "--pcap",
@@ -41,10 +41,15 @@ final class WireOptions {
               + " with https://ui.perfetto.dev or chrome://tracing")
   private Path trace;
 
+  /** Whether the user left the wire to the command. */
+  boolean isDefault() {
+    return backends.isEmpty();
+  }
+
   Segment.Wire toConfig() {
     return new Segment.Wire(
-        backends.getFirst(),
-        backends.subList(1, backends.size()),
+        isDefault() ? DEFAULT : backends.getFirst(),
+        isDefault() ? List.of() : backends.subList(1, backends.size()),
         Optional.ofNullable(pcap),
         Optional.ofNullable(trace));
   }

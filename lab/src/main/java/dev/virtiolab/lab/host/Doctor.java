@@ -13,7 +13,8 @@ public final class Doctor {
    * One thing that was looked at.
    *
    * @param name of the thing
-   * @param needed whether {@code vlab ping} and {@code vlab test} cannot do without
+   * @param needed whether {@code vlab ping} needs it to have a host on the far side, and {@code
+   *     vlab test} to skip nothing
    * @param found what there is; empty if it is missing
    * @param remedy what to do about it; empty if there is nothing to do
    */
@@ -34,6 +35,7 @@ public final class Doctor {
     findings.add(namespace());
     findings.add(command("ip", true, "iproute2", "-V"));
     findings.add(command("ping", true, "iputils-ping", "-V"));
+    findings.add(pingsHost());
     findings.add(command("iperf3", false, "iperf3", "--version"));
     findings.add(command("tcpdump", false, "tcpdump", "--version"));
     findings.add(docker());
@@ -47,6 +49,18 @@ public final class Doctor {
     String remedy = TunDevice.remedy();
     return new Finding(
         "/dev/net/tun", true, remedy.isEmpty() ? "readable and writable" : "", remedy);
+  }
+
+  /** What {@code vlab ping} does without --backend. */
+  private static Finding pingsHost() {
+    boolean host = HostCommand.find("ping").isPresent() && TapAccess.obstacle().isEmpty();
+    return new Finding(
+        "vlab ping",
+        false,
+        host
+            ? "across a TAP, with the host"
+            : "by a stream, with a second guest in the host's stead",
+        "");
   }
 
   private static Finding namespace() {

@@ -51,15 +51,20 @@ public final class HostCommand {
   public static String require(String name, String debianPackage) {
     return find(name)
         .map(Path::toString)
-        .orElseThrow(
-            () ->
-                LabException.usage(
-                    name
-                        + " is missing: install the package "
-                        + debianPackage
-                        + " (Debian, Ubuntu: sudo apt-get install "
-                        + debianPackage
-                        + ")"));
+        .orElseThrow(() -> LabException.usage(missing(name, debianPackage).orElseThrow()));
+  }
+
+  /** What to install if {@code name} is not on the PATH, in one line; empty if it is there. */
+  public static Optional<String> missing(String name, String debianPackage) {
+    return find(name).isPresent()
+        ? Optional.empty()
+        : Optional.of(
+            name
+                + " is missing: install the package "
+                + debianPackage
+                + " (Debian, Ubuntu: sudo apt-get install "
+                + debianPackage
+                + ")");
   }
 
   /**

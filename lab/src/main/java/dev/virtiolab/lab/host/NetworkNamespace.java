@@ -76,7 +76,8 @@ public final class NetworkNamespace {
     }
   }
 
-  private static List<String> unshare() {
+  /** The command that runs another one in a new network namespace. */
+  static List<String> unshare() {
     String unshare = HostCommand.require("unshare", "util-linux");
     return User.isRoot()
         ? List.of(unshare, "--net")

@@ -16,6 +16,7 @@ final class GuestPing {
   private static final int ICMP_HEADER_BYTES = 8;
 
   private final GuestThread guest;
+  private final String sender;
   private final Ipv4Address target;
   private final long count;
   private final int size;
@@ -23,14 +24,19 @@ final class GuestPing {
   private final Consumer<String> progress;
   private volatile boolean cancelled;
 
+  /**
+   * @param sender what to call the guest
+   */
   GuestPing(
       GuestThread guest,
+      String sender,
       Ipv4Address target,
       long count,
       int size,
       boolean flood,
       Consumer<String> progress) {
     this.guest = guest;
+    this.sender = sender;
     this.target = target;
     this.count = count;
     this.size = size;
@@ -40,7 +46,7 @@ final class GuestPing {
 
   /** Runs the series; Ctrl-C cuts it short. */
   PingResult run() {
-    progress.accept("PING " + target + " from the guest: " + size + " data bytes");
+    progress.accept("PING " + target + " from " + sender + ": " + size + " data bytes");
     return guest.ask(this::series, () -> cancelled = true);
   }
 

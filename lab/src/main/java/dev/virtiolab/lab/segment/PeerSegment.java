@@ -158,7 +158,8 @@ public final class PeerSegment implements AutoCloseable {
    */
   public PingResult pingFromGuest(
       Ipv4Address target, long count, int size, boolean flood, Consumer<String> progress) {
-    PingResult result = new GuestPing(machine.guest(), target, count, size, flood, progress).run();
+    PingResult result =
+        new GuestPing(machine.guest(), "the guest", target, count, size, flood, progress).run();
     if (result.received() == 0 && troubles.refusal != null) {
       throw LabException.failure(stream + ": " + troubles.refusal);
     }

@@ -55,6 +55,9 @@ public final class Segment implements AutoCloseable {
     }
   }
 
+  /** The host's, or that of whoever is there in its stead. */
+  static final Ipv4Address HOST_ADDRESS = Ipv4Address.parse(HOST);
+
   /** What {@code vlab} gives a guest to answer to. */
   public static final Ipv4Address GUEST_ADDRESS = Ipv4Address.parse(GUEST);
 
@@ -145,7 +148,7 @@ public final class Segment implements AutoCloseable {
    * @param progress told of each reply, in a line like ping's
    */
   public PingResult pingFromGuest(long count, int size, boolean flood, Consumer<String> progress) {
-    return new GuestPing(machine.guest(), Ipv4Address.parse(HOST), count, size, flood, progress)
+    return new GuestPing(machine.guest(), "the guest", HOST_ADDRESS, count, size, flood, progress)
         .run();
   }
 

@@ -1,0 +1,184 @@
+package dev.virtiolab.lab.segment;
+
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.Machine;
+import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.trace.Trace;
+import dev.virtiolab.net.BackendOpenException;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.netty.StreamAddress;
+import dev.virtiolab.net.netty.StreamBackend;
+import dev.virtiolab.net.netty.StreamConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/**
+ * What stands in for a {@link Segment} where the host allows no TAP: two guests in this process,
+ * each with a NIC and threads of its own, joined by a {@link StreamBackend}. The first is the guest
+ * that was asked for, at its usual address; the second has the host's address, and is as plain as
+ * {@link MachineConfig#neighbour} makes it. No right is needed.
+ *
+ * <p>The socket lies in a temporary folder that only this user may enter, and that is removed as
+ * soon as the two ends have found each other: nothing is left there, however the process ends.
+ */
+public final class GuestPair implements AutoCloseable {
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
+  private static final long LOOK_MILLIS = 1;
+
+  /** What has been opened, the latest first. */
+  private final Deque<Runnable> opened = new ArrayDeque<>();
+
+  private Machine first;
+  private Machine second;
+
+  private GuestPair() {}
+
+  /**
+   * Joins the two, boots them, and returns when both answer.
+   *
+   * @param config of the first guest
+   * @param wire whose capture and timeline are wanted; the capture is of the first guest's end
+   * @throws LabException if a file cannot be made, or a guest does not boot
+   */
+  public static GuestPair open(MachineConfig config, Segment.Wire wire) {
+    GuestPair pair = new GuestPair();
+    try {
+      pair.start(config, wire);
+      return pair;
+    } catch (RuntimeException e) {
+      pair.close();
+      throw e;
+    }
+  }
+
+  private void start(MachineConfig config, Segment.Wire wire) {
+    Path folder = newFolder();
+    StreamBackend far;
+    NetBackend near;
+    try {
+      StreamAddress address = socketIn(folder);
+      far = openStream(StreamConfig.listen(address));
+      StreamBackend end = openStream(StreamConfig.connect(address).withReconnect(Duration.ZERO));
+      awaitLink(far);
+      awaitLink(end);
+      near = end;
+    } finally {
+      remove(folder);
+    }
+    if (wire.capture().isPresent()) {
+      near = TapLink.capture(near, wire.capture().get());
+      opened.push(near::close); // which leaves nothing to do for the stream's own
+    }
+    Optional<Trace> timeline = wire.openTimeline();
+    timeline.ifPresent(trace -> opened.push(trace::close));
+    second = Machine.start(config.neighbour(), far, Segment.HOST_ADDRESS, timeline);
+    opened.push(second::close);
+    first = Machine.start(config, near, Segment.GUEST_ADDRESS, timeline);
+    opened.push(first::close);
+  }
+
+  private static Path newFolder() {
+    try {
+      return Files.createTempDirectory("vlab");
+    } catch (IOException e) {
+      throw LabException.usage("cannot make a temporary folder: " + e, e);
+    }
+  }
+
+  private static StreamAddress socketIn(Path folder) {
+    try {
+      return new StreamAddress.Unix(folder.resolve("wire"));
+    } catch (IllegalArgumentException e) {
+      throw LabException.usage("temporary folder " + folder + ": " + e.getMessage(), e);
+    }
+  }
+
+  private StreamBackend openStream(StreamConfig config) {
+    try {
+      StreamBackend stream = StreamBackend.open(config);
+      opened.push(stream::close);
+      return stream;
+    } catch (BackendOpenException e) {
+      throw LabException.usage(e.getMessage(), e);
+    }
+  }
+
+  private static void awaitLink(NetBackend end) {
+    long start = System.nanoTime();
+    while (!end.linkUp()) {
+      if (System.nanoTime() - start > PATIENCE_NANOS) {
+        throw LabException.failure(end + ": the two guests do not find each other");
+      }
+      try {
+        Thread.sleep(LOOK_MILLIS);
+      } catch (InterruptedException e) {
+        throw LabException.interrupted();
+      }
+    }
+  }
+
+  private static void remove(Path folder) {
+    try {
+      Files.deleteIfExists(folder.resolve("wire"));
+      Files.delete(folder);
+    } catch (IOException e) {
+      throw LabException.failure("cannot remove the temporary folder: " + e, e);
+    }
+  }
+
+  /** Lets the first guest ping the second; parameters as those of {@link Segment}. */
+  public PingResult pingFromFirst(long count, int size, boolean flood, Consumer<String> progress) {
+    return ping(first, "the guest", Segment.HOST_ADDRESS, count, size, flood, progress);
+  }
+
+  /** Lets the second guest ping the first, as the host would. */
+  public PingResult pingFromSecond(long count, int size, boolean flood, Consumer<String> progress) {
+    return ping(second, "the second guest", Segment.GUEST_ADDRESS, count, size, flood, progress);
+  }
+
+  private static PingResult ping(
+      Machine from,
+      String sender,
+      Ipv4Address target,
+      long count,
+      int size,
+      boolean flood,
+      Consumer<String> progress) {
+    return new GuestPing(from.guest(), sender, target, count, size, flood, progress).run();
+  }
+
+  /** What crossed the first guest's NIC so far. */
+  public TrafficReport report() {
+    first.guest().ask(firmware -> firmware.stack().poll(), () -> {});
+    return first.report();
+  }
+
+  /** Stops guests and devices, and closes the wire. */
+  @Override
+  public void close() {
+    RuntimeException failure = null;
+    while (!opened.isEmpty()) {
+      try {
+        opened.pop().run();
+      } catch (RuntimeException e) {
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+}
