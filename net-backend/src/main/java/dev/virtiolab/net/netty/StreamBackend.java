@@ -4,17 +4,18 @@ import dev.virtiolab.net.BackendOpenException;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.channel.Channel;
+import io.netty.channel.ChannelException;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioChannelOption;
 import io.netty.channel.socket.nio.NioDomainSocketChannel;
-import io.netty.channel.socket.nio.NioServerDomainSocketChannel;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.channel.socket.nio.NioSocketChannel;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.util.concurrent.Future;
+import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -55,6 +56,7 @@ public final class StreamBackend extends NettyBackend {
 
   // On the event loop.
   private Channel listening;
+  private UnixSocketFile file;
   private StreamConnection current;
   private Future<?> retry;
   private long upSince;
@@ -139,8 +141,7 @@ public final class StreamBackend extends NettyBackend {
     ServerBootstrap server =
         new ServerBootstrap()
             .group(loop, loop)
-            .channelFactory(
-                () -> unix ? new NioServerDomainSocketChannel() : new NioServerSocketChannel())
+            .channelFactory(() -> unix ? unixServer() : new NioServerSocketChannel())
             .childHandler(initializer());
     ChannelFuture bound = server.bind(address.toSocketAddress()).awaitUninterruptibly();
     if (!bound.isSuccess()) {
@@ -148,9 +149,20 @@ public final class StreamBackend extends NettyBackend {
           config.toString(), "cannot listen: " + reason(bound.cause()), bound.cause());
     }
     listening = bound.channel();
+    if (address instanceof StreamAddress.Unix(var path)) {
+      file = UnixSocketFile.of(path);
+    }
     if (address instanceof StreamAddress.Tcp(var host, var _)) {
       address =
           new StreamAddress.Tcp(host, ((InetSocketAddress) listening.localAddress()).getPort());
+    }
+  }
+
+  private static UnixServerChannel unixServer() {
+    try {
+      return new UnixServerChannel();
+    } catch (IOException e) {
+      throw new ChannelException(e);
     }
   }
 
@@ -217,6 +229,7 @@ public final class StreamBackend extends NettyBackend {
           .setOption(NioChannelOption.of(ExtendedSocketOptions.TCP_KEEPCOUNT), KEEPALIVE_PROBES);
     }
     if (engines != null) {
+      channel.pipeline().addLast(new TlsRecordWatch(current, config.patience().toNanos()));
       SslHandler handler = new SslHandler(engines.newEngine(address));
       handler.setHandshakeTimeoutMillis(Math.max(1, config.patience().toMillis()));
       handler.setCloseNotifyFlushTimeoutMillis(CLOSE_NOTIFY_MILLIS);
@@ -252,9 +265,11 @@ public final class StreamBackend extends NettyBackend {
   }
 
   void trouble(StreamTrouble trouble, String what) {
-    if (troubles.incrementAndGet(trouble.ordinal()) == 1) {
+    // Told before it is counted: who sees the count can rely on the line.
+    if (troubles.get(trouble.ordinal()) == 0) {
       listener.accept(trouble, what);
     }
+    troubles.incrementAndGet(trouble.ordinal());
   }
 
   boolean listens() {
@@ -303,6 +318,9 @@ public final class StreamBackend extends NettyBackend {
   void shut() {
     if (retry != null) {
       retry.cancel(false);
+    }
+    if (file != null) {
+      file.remove(); // before the close: see there
     }
     if (listening != null) {
       listening.close();

@@ -221,14 +221,23 @@ final class StreamConnection extends ChannelInboundHandlerAdapter implements Cha
     if (left > 0) {
       lookLater(left);
     } else {
-      fail(
-          StreamTrouble.STALLED,
-          "it sent "
-              + in.partBytes()
-              + " bytes of a frame and nothing more for "
-              + TimeUnit.NANOSECONDS.toMillis(owner.patienceNanos()) / 1000.0
-              + " s");
+      stalled(in.partBytes() + " bytes of a frame");
     }
+  }
+
+  /**
+   * It does not go on.
+   *
+   * @param part how far it came
+   */
+  void stalled(String part) {
+    fail(
+        StreamTrouble.STALLED,
+        "it sent "
+            + part
+            + " and not the rest in "
+            + TimeUnit.NANOSECONDS.toMillis(owner.patienceNanos()) / 1000.0
+            + " s");
   }
 
   // To the socket.

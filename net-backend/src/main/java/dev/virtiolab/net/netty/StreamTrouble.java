@@ -8,7 +8,7 @@ public enum StreamTrouble {
   GIANT,
   /** The connection ended inside a frame. */
   CUT_FRAME,
-  /** A frame began and was not complete in time. */
+  /** A frame, or the TLS record of one, began and was not complete in time. */
   STALLED,
   /** Somebody came while another was there. */
   SECOND_PEER,

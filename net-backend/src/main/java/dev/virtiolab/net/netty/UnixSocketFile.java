@@ -9,18 +9,54 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Map;
 
 /**
- * The file that a listening unix socket has in the file system. Netty removes it when it closes the
- * socket; the kernel leaves it there when the process is killed, and nobody can listen under its
- * name until it is removed.
+ * The file that a listening unix socket has in the file system. The kernel leaves it there when the
+ * socket is closed, and nobody can listen under its name until it is removed. Who does that must
+ * see to it that it is not somebody else's meanwhile.
  */
 final class UnixSocketFile {
   private static final int FILE_TYPE = 0170000;
   private static final int SOCKET = 0140000;
 
-  private UnixSocketFile() {}
+  private final Path path;
+  private final Object identity;
+
+  private UnixSocketFile(Path path, Object identity) {
+    this.path = path;
+    this.identity = identity;
+  }
+
+  /** That of a socket just bound to {@code path}. */
+  static UnixSocketFile of(Path path) {
+    return new UnixSocketFile(path, identity(path));
+  }
+
+  /**
+   * Removes it, unless there is nothing any more or another. To be called before the socket is
+   * closed: until then the kernel gives its inode number to no other file.
+   */
+  void remove() {
+    if (identity != null && identity.equals(identity(path))) {
+      try {
+        Files.deleteIfExists(path);
+      } catch (IOException e) {
+        // In a folder that may not be written any more; whoever listens there next will sweep it.
+      }
+    }
+  }
+
+  /** Device and inode; null where there is nothing. */
+  private static Object identity(Path path) {
+    try {
+      return Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+          .fileKey();
+    } catch (IOException e) {
+      return null;
+    }
+  }
 
   /**
    * Removes a socket of this user on which nobody listens any more.

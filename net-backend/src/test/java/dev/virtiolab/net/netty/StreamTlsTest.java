@@ -28,6 +28,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
@@ -223,6 +224,113 @@ class StreamTlsTest {
   }
 
   @Test
+  void aHandshakeThatDripsGivesItsPlaceBack() throws IOException {
+    try (StreamBackend server = server(serverFolder, SOON);
+        SocketChannel peer = Wire.connect(server)) {
+      // A handshake record of 16 KiB, byte by byte.
+      drip(peer, HexFormat.of().parseHex("1603014000"), () -> server.count(StreamTrouble.TLS) > 0);
+      assertTrue(atServer.peek().contains("in time"), atServer::toString);
+      assertAnotherIsServed(server);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"17", "17030340", "1703034000", "1703034000abcdef"})
+  void aPartOfARecordAndSilenceIsNotWaitedForForEver(String part) throws Exception {
+    try (StreamBackend server = server(serverFolder, SOON);
+        SocketChannel tcp = Wire.connect(server)) {
+      Socket peer = handshaken(tcp.socket());
+      Wire.awaitLink(server);
+      peer.getOutputStream().write(Wire.framed(Wire.frame(1, 60)).array());
+      assertArrayEquals(Wire.frame(1, 60), Wire.receive(server));
+      Wire.write(tcp, ByteBuffer.wrap(HexFormat.of().parseHex(part)));
+      Wire.await("the trouble", () -> server.count(StreamTrouble.STALLED) == 1);
+      assertTrue(atServer.peek().contains("of a TLS record"), atServer::toString);
+      assertAnotherIsServed(server);
+    }
+  }
+
+  @Test
+  void aRecordThatDripsIsNotWaitedForEither() throws Exception {
+    try (StreamBackend server = server(serverFolder, SOON);
+        SocketChannel tcp = Wire.connect(server)) {
+      handshaken(tcp.socket());
+      Wire.awaitLink(server);
+      drip(
+          tcp,
+          HexFormat.of().parseHex("1703034000"),
+          () -> server.count(StreamTrouble.STALLED) > 0);
+      assertAnotherIsServed(server);
+    }
+  }
+
+  @Test
+  void halfAFrameAndSilenceIsNotWaitedForBehindTlsEither() throws Exception {
+    try (StreamBackend server = server(serverFolder, SOON);
+        Socket peer = connectByTls(server, "TLSv1.3")) {
+      peer.getOutputStream().write(Wire.framed(Wire.frame(1, 60)).array(), 0, 30);
+      Wire.await("the trouble", () -> server.count(StreamTrouble.STALLED) == 1);
+      assertTrue(atServer.peek().contains("of a frame"), atServer::toString);
+      assertAnotherIsServed(server);
+    }
+  }
+
+  @Test
+  void silenceBetweenRecordsIsNoTrouble() throws Exception {
+    try (StreamBackend server = server(serverFolder, SOON);
+        Socket peer = connectByTls(server, "TLSv1.3")) {
+      for (int i = 0; i < 2; i++) {
+        peer.getOutputStream().write(Wire.framed(Wire.frame(i, 60)).array());
+        assertArrayEquals(Wire.frame(i, 60), Wire.receive(server));
+        long start = System.nanoTime();
+        Wire.await("three patiences", () -> System.nanoTime() - start > 3 * SOON.toNanos());
+        assertTrue(server.linkUp(), atServer::toString);
+      }
+    }
+  }
+
+  @Test
+  void aPeerThatEndsTlsAndKeepsTheConnectionGivesItsPlaceBack() throws Exception {
+    try (StreamBackend server = server(serverFolder, SOON);
+        SSLSocket peer = (SSLSocket) connectByTls(server, "TLSv1.3")) {
+      peer.startHandshake();
+      Wire.awaitLink(server);
+      peer.shutdownOutput(); // its close_notify, and nothing of TCP's
+      Wire.await("the end", () -> !server.linkUp());
+      assertAnotherIsServed(server);
+    }
+  }
+
+  /** A byte every tenth of the patience, until {@code end}. */
+  private static void drip(SocketChannel peer, byte[] first, BooleanSupplier end)
+      throws IOException {
+    Wire.write(peer, ByteBuffer.wrap(first));
+    long[] next = {System.nanoTime()};
+    Wire.await(
+        "an end of patience",
+        () -> {
+          if (System.nanoTime() >= next[0]) {
+            next[0] += SOON.toNanos() / 10;
+            try {
+              peer.write(ByteBuffer.allocate(1));
+            } catch (IOException e) {
+              // It is closed already.
+            }
+          }
+          return end.getAsBoolean();
+        });
+  }
+
+  private void assertAnotherIsServed(StreamBackend server) {
+    Path good = certificates.folder(folder.resolve("another"), false, certificates.issue());
+    try (StreamBackend next = client(server, good)) {
+      Wire.awaitLink(next, server);
+      Wire.send(next, Wire.frame(9, 60));
+      assertArrayEquals(Wire.frame(9, 60), Wire.receive(server));
+    }
+  }
+
+  @Test
   void frameLengthsAreCheckedBehindTlsToo() throws Exception {
     try (StreamBackend server = server(serverFolder);
         Socket peer = connectByTls(server, "TLSv1.3")) {
@@ -311,8 +419,24 @@ class StreamTlsTest {
     }
   }
 
+  /** TLS on a connection that the test can also write to as it is. */
+  private Socket handshaken(Socket tcp) throws Exception {
+    SSLSocket socket =
+        (SSLSocket) clientContext().getSocketFactory().createSocket(tcp, "127.0.0.1", 0, false);
+    socket.startHandshake();
+    return socket;
+  }
+
   /** A client by the JDK's own sockets. */
   private Socket connectByTls(StreamBackend server, String version) throws Exception {
+    int port = ((StreamAddress.Tcp) server.address()).port();
+    SSLSocket socket =
+        (SSLSocket) clientContext().getSocketFactory().createSocket("127.0.0.1", port);
+    socket.setEnabledProtocols(new String[] {version});
+    return socket;
+  }
+
+  private SSLContext clientContext() throws Exception {
     TestCertificates.Identity own = certificates.issue();
     KeyStore store = KeyStore.getInstance("PKCS12");
     store.load(null, null);
@@ -325,10 +449,7 @@ class StreamTlsTest {
     trust.init(store);
     SSLContext context = SSLContext.getInstance("TLS");
     context.init(keys.getKeyManagers(), trust.getTrustManagers(), new SecureRandom());
-    int port = ((StreamAddress.Tcp) server.address()).port();
-    SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", port);
-    socket.setEnabledProtocols(new String[] {version});
-    return socket;
+    return context;
   }
 
   @Test
