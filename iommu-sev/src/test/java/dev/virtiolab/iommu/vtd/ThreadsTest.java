@@ -13,13 +13,15 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 /**
- * A guest that moves a page from place to place, and devices that look at it meanwhile. Once an
- * invalidation is complete, nobody who looks afresh meets what was there before, however the
- * threads met.
+ * A guest that moves a page from place to place, or switches translation on and off, and devices
+ * that look meanwhile. Once an invalidation or a switch is complete, nobody who looks afresh meets
+ * what was there before, however the threads met.
  */
 class ThreadsTest {
   private static final int ROUNDS = 200_000;
   private static final int PLACES = 16;
+  private static final int SWITCHES = 1_000_000;
+  private static final int SPINS = 50;
   private static final long FIRST_PLACE = 0x80;
   private static final long HERE = 0x5000;
 
@@ -47,6 +49,53 @@ class ThreadsTest {
         device.join();
       }
       assertTrue(wrong.get() == null, wrong::get);
+    }
+  }
+
+  /** After an odd number of switches translation is on, and the address leads to another page. */
+  @Test
+  void onceTranslationIsSwitchedNoThreadKeepsAWindowFromBefore() throws InterruptedException {
+    try (VtdBench bench = new VtdBench()) {
+      bench.translate();
+      bench.map(bench.context(VtdBench.NIC, 1, 3), 3, HERE, FIRST_PLACE << 12, 3);
+      bench.switchOff();
+      AtomicLong begun = new AtomicLong();
+      AtomicLong complete = new AtomicLong();
+      AtomicReference<String> wrong = new AtomicReference<>();
+      BusMemory bus = bench.bus(VtdBench.NIC);
+      Thread device = Thread.ofPlatform().start(() -> lookAtSwitches(bus, begun, complete, wrong));
+      for (long i = 1; i <= SWITCHES && wrong.get() == null; i++) {
+        begun.set(i);
+        bench.write32(0x18, i % 2 << 31);
+        complete.set(i);
+        for (int spin = 0; spin < i % SPINS; spin++) {
+          Thread.onSpinWait();
+        }
+      }
+      complete.set(Long.MAX_VALUE);
+      device.join();
+      assertTrue(wrong.get() == null, wrong::get);
+    }
+  }
+
+  private static void lookAtSwitches(
+      BusMemory bus, AtomicLong begun, AtomicLong complete, AtomicReference<String> wrong) {
+    DmaWindow window = new DmaWindow();
+    while (wrong.get() == null) {
+      long before = complete.get();
+      if (before == Long.MAX_VALUE) {
+        return;
+      }
+      long generation = bus.generation().acquire();
+      if (!window.covers(HERE, 8, generation) && !bus.resolve(HERE, DmaAccess.READ, window)) {
+        wrong.set("refused");
+        return;
+      }
+      long number = window.segment().get(ValueLayout.JAVA_LONG, window.offset(HERE));
+      long expected = before % 2 == 1 ? FIRST_PLACE : HERE >>> 12;
+      if (number != expected && begun.get() == before) {
+        wrong.set("switches=%d page=%d".formatted(before, number));
+      }
     }
   }
 
