@@ -6,8 +6,8 @@ package dev.virtiolab.firmware.iommu;
 public interface MappingTeardown {
 
   /**
-   * From now on the memory map is accepted by the operating system: Unmap writes back and sets the
-   * C-bit as ever, but frees nothing, slots and bookkeeping included.
+   * From now on the memory map is accepted by the operating system: Unmap brings the client's bytes
+   * and takes the device's access away as ever, but frees nothing, slots and bookkeeping included.
    */
   void lockMemoryMap();
 
@@ -16,6 +16,7 @@ public interface MappingTeardown {
 
   /**
    * Sets the C-bit of every reserved slot without converting a byte. Slots are not used any more.
+   * Where memory is not encrypted there are none.
    */
   void releaseSlots();
 
