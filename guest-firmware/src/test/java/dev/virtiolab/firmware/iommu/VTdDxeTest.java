@@ -399,6 +399,24 @@ class VTdDxeTest {
   }
 
   @Test
+  void everyPageOfAMappingIsForgottenWhereverItBegins() {
+    long host = pages(HIGH - 1, 32);
+    for (int first = 0; first < 16; first++) {
+      for (int count = 1; count <= 16; count++) {
+        long start = host + first * 4096L;
+        DmaMapping read = open(READ, start, count * 4096L, IoMmu.ACCESS_READ);
+        for (int i = 0; i < count; i++) {
+          assertTrue(reaches(FIRST, start + i * 4096L, DmaAccess.READ));
+        }
+        shut(read);
+        for (int i = 0; i < count; i++) {
+          assertFalse(reaches(FIRST, start + i * 4096L, DmaAccess.READ), first + "+" + count);
+        }
+      }
+    }
+  }
+
+  @Test
   void faultsAreCountedAndTheirRecordsCleared() {
     long host = pages(HIGH - 1, 1);
     for (int i = 0; i < 20; i++) {
@@ -455,12 +473,22 @@ class VTdDxeTest {
   void vtdOffSwitchesTranslationOffAtExitBootServices() {
     long host = pages(HIGH - 1, 1);
     open(READ, host, 4096, IoMmu.ACCESS_READ);
+    assertTrue(reaches(FIRST, host, DmaAccess.READ), "and is cached");
     assertEquals("vtd-off", VTdPolicy.OFF.name());
     assertEquals(EfiStatus.SUCCESS, exitBootServices());
     assertFalse(platform.counters().translating());
     assertEquals(0, platform.counters().iotlbEntries(), "flushed");
     assertTrue(reaches(SECOND, 0x5000, DmaAccess.WRITE));
     assertEquals(1, vtd.openMappings(), "nobody unmaps");
+  }
+
+  @Test
+  void whoUnmapsAfterThePolicyFreesNothing() {
+    long host = pages(HIGH - 1, 18);
+    DmaMapping large = open(READ, host + 1, 17 * 4096, IoMmu.ACCESS_READ);
+    assertEquals(EfiStatus.SUCCESS, exitBootServices());
+    // Its bounce buffer is too large to be kept, and boot services that could free it are gone.
+    assertEquals(EfiStatus.SUCCESS, vtd.unmap(large));
   }
 
   @Test
