@@ -13,13 +13,21 @@ public record PpsSuite(int runs, double secondsPerRun) {
   /** As on the command line. */
   public static final String NAME = "pps";
 
-  /** Runs before the first timed one; the first case in a process has the compiler to wait for. */
-  private static final int WARM_UPS = 1;
+  private static final long WARM_UP_RUN_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
-  private static final int FIRST_WARM_UPS = 5;
+  /**
+   * The compiler works in rounds and competes for the processor: what has not become faster for so
+   * long will not.
+   */
+  private static final long FIRST_SETTLED_NANOS = TimeUnit.MILLISECONDS.toNanos(1000);
 
-  /** Code that is not compiled yet allocates; the warm-up goes on until none does, or so often. */
-  private static final int MOST_WARM_UPS = 20;
+  /** The same for a case that follows another in the same process. */
+  private static final long SETTLED_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
+
+  /** On a machine with other things to do no two runs are alike. */
+  private static final long LONGEST_WARM_UP_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  private static final double FASTER = 1.02;
 
   /**
    * Measures one case.
@@ -34,12 +42,7 @@ public record PpsSuite(int runs, double secondsPerRun) {
     long bytesAllocated = 0;
     try (PacketRun run =
         new PacketRun(one.machine(), one.direction(), one.threads(), one.frameBytes())) {
-      boolean settled = false;
-      for (int i = 0;
-          i < (first ? FIRST_WARM_UPS : WARM_UPS) || !settled && i < MOST_WARM_UPS;
-          i++) {
-        settled = run.run(nanos).bytesAllocated() == 0;
-      }
+      warmUp(run, first ? FIRST_SETTLED_NANOS : SETTLED_NANOS);
       for (int i = 0; i < runs; i++) {
         PacketRun.Result result = run.run(nanos);
         rates[i] = result.framesPerSecond();
@@ -50,5 +53,21 @@ public record PpsSuite(int runs, double secondsPerRun) {
       throw LabException.failure(one + ": " + e.getMessage(), e);
     }
     return BenchResult.of(one, Spread.of(rates), frames, bytesAllocated);
+  }
+
+  /** Runs until runs have neither become faster nor allocated for a while. */
+  private static void warmUp(PacketRun run, long settledNanos) {
+    long begin = System.nanoTime();
+    long settledSince = begin;
+    double best = 0;
+    for (long now = begin;
+        now - settledSince < settledNanos && now - begin < LONGEST_WARM_UP_NANOS;
+        now = System.nanoTime()) {
+      PacketRun.Result result = run.run(WARM_UP_RUN_NANOS);
+      if (result.bytesAllocated() != 0 || result.framesPerSecond() > best * FASTER) {
+        best = Math.max(best, result.framesPerSecond());
+        settledSince = System.nanoTime();
+      }
+    }
   }
 }
