@@ -22,7 +22,8 @@ import java.util.concurrent.TimeUnit;
  * event loop.
  *
  * <p>Frames that are committed while the link is down are lost and counted, as are those that were
- * waiting when it went down: no frame of an old connection is sent on a new one.
+ * waiting when it went down: what was flushed for an old connection is never sent on a new one. A
+ * frame that was committed and is flushed only when there is a new one goes there, once.
  */
 abstract class NettyBackend implements NetBackend {
   /** Bytes of either ring: some 600 frames of 1514 bytes, or 15 000 of 64. */
