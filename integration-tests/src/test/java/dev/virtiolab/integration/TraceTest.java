@@ -108,41 +108,43 @@ class TraceTest {
   @Test
   void pingWritesATimelineAndARecording() throws IOException {
     assumeSystemPing();
-    Vlab vlab = Vlab.asMyself();
-    Path timeline = vlab.out("trace.json");
-    Path recording = vlab.out("nic.jfr");
-    Vlab.Ended ended =
-        vlab.java(
-                "-XX:StartFlightRecording:settings="
-                    + Path.of("..", "lab", "virtiolab.jfc").toAbsolutePath().normalize()
-                    + ",filename="
-                    + recording,
-                "-Xlog:disable")
-            .run("ping", "-c", "2", "--platform", "sev", "--trace", timeline.toString());
-    assertEquals(0, ended.exitCode(), ended::err);
-    JsonNode events = JsonMapper.shared().readTree(timeline.toFile());
-    long kicks =
-        StreamSupport.stream(events.spliterator(), false)
-            .filter(event -> event.get("name").asString().startsWith("kick"))
-            .count();
-    assertTrue(kicks > 0);
-    assertEquals(
-        kicks,
-        RecordingFile.readAllEvents(recording).stream()
-            .filter(event -> event.getEventType().getName().equals("virtiolab.Kick"))
-            .count());
-    vlab.assertNothingLeft();
+    try (Vlab vlab = Vlab.asMyself()) {
+      Path timeline = vlab.out("trace.json");
+      Path recording = vlab.out("nic.jfr");
+      Vlab.Ended ended =
+          vlab.java(
+                  "-XX:StartFlightRecording:settings="
+                      + Path.of("..", "lab", "virtiolab.jfc").toAbsolutePath().normalize()
+                      + ",filename="
+                      + recording,
+                  "-Xlog:disable")
+              .run("ping", "-c", "2", "--platform", "sev", "--trace", timeline.toString());
+      assertEquals(0, ended.exitCode(), ended::err);
+      JsonNode events = JsonMapper.shared().readTree(timeline.toFile());
+      long kicks =
+          StreamSupport.stream(events.spliterator(), false)
+              .filter(event -> event.get("name").asString().startsWith("kick"))
+              .count();
+      assertTrue(kicks > 0);
+      assertEquals(
+          kicks,
+          RecordingFile.readAllEvents(recording).stream()
+              .filter(event -> event.getEventType().getName().equals("virtiolab.Kick"))
+              .count());
+      vlab.assertNothingLeft();
+    }
   }
 
   @Test
   void aFullDiskUnderTheTimelineIsOneLineAndNoHarm() {
     assumeSystemPing();
-    Vlab vlab = Vlab.asMyself();
-    Vlab.Ended ended = vlab.run("ping", "-c", "2", "--trace", "/dev/full");
-    assertEquals(0, ended.exitCode(), ended::err);
-    assertEquals(
-        "vlab: /dev/full: the trace ends here: No space left on device", ended.err().strip());
-    vlab.assertNothingLeft();
+    try (Vlab vlab = Vlab.asMyself()) {
+      Vlab.Ended ended = vlab.run("ping", "-c", "2", "--trace", "/dev/full");
+      assertEquals(0, ended.exitCode(), ended::err);
+      assertEquals(
+          "vlab: /dev/full: the trace ends here: No space left on device", ended.err().strip());
+      vlab.assertNothingLeft();
+    }
   }
 
   /** Runs a ping between two machines, one of them on the timeline, to the end of both. */
