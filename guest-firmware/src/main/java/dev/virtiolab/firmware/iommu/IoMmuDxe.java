@@ -46,10 +46,6 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   static final long BASE_4_GIB = 1L << 32;
   static final long BELOW_4_GIB = BASE_4_GIB - 1;
 
-  /** EDKII_IOMMU_ATTRIBUTE_VALID_FOR_ALLOCATE_BUFFER. */
-  private static final long VALID_FOR_ALLOCATE_BUFFER =
-      ATTRIBUTE_MEMORY_WRITE_COMBINE | ATTRIBUTE_MEMORY_CACHED | ATTRIBUTE_DUAL_ADDRESS_CYCLE;
-
   private final BootServices bootServices;
   private final CpuMemory memory;
   private final PageEncMask encMask;
@@ -301,15 +297,9 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   @Override
   public EfiStatus allocateBuffer(
       AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes) {
-    if ((attributes & ~VALID_FOR_ALLOCATE_BUFFER) != 0) {
-      return EfiStatus.UNSUPPORTED;
-    }
-    if (hostAddress == null) {
-      return EfiStatus.INVALID_PARAMETER;
-    }
-    if (memoryType != MemoryType.BOOT_SERVICES_DATA
-        && memoryType != MemoryType.RUNTIME_SERVICES_DATA) {
-      return EfiStatus.INVALID_PARAMETER;
+    EfiStatus checked = BufferRequest.check(memoryType, hostAddress, attributes);
+    if (checked.isError()) {
+      return checked;
     }
     if (pages == 0 || pages == -1) { // nothing, or no room to count the header page
       return EfiStatus.OUT_OF_RESOURCES;

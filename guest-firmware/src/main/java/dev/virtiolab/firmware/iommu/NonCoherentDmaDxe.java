@@ -13,8 +13,6 @@ import dev.virtiolab.firmware.uefi.MemoryType;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.pci.cpu.CpuCache;
 import dev.virtiolab.pci.cpu.CpuMemory;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * The IOMMU protocol of a board that has no IOMMU, but whose bus masters do not see the CPU's cache
@@ -55,10 +53,6 @@ import java.util.List;
 public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   private static final long BASE_4_GIB = 1L << 32;
 
-  /** EDKII_IOMMU_ATTRIBUTE_VALID_FOR_ALLOCATE_BUFFER. */
-  private static final long VALID_FOR_ALLOCATE_BUFFER =
-      ATTRIBUTE_MEMORY_WRITE_COMBINE | ATTRIBUTE_MEMORY_CACHED | ATTRIBUTE_DUAL_ADDRESS_CYCLE;
-
   private final BootServices bootServices;
   private final CpuMemory memory;
   private final CpuCache cache;
@@ -75,8 +69,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   private final MappingPool<NonCoherentMapping> mappings =
       new MappingPool<>(NonCoherentMapping.class, NonCoherentMapping::new);
 
-  /** A driver allocates a handful of these; a search from end to end is short. */
-  private final List<DmaBuffer> uncachedBuffers = new ArrayList<>();
+  private final DmaBuffers uncachedBuffers = new DmaBuffers();
 
   private final LongRef pagesRef = new LongRef();
   private boolean memoryMapLocked;
@@ -173,7 +166,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
       cache.writeBackInvalidate(host, bytes);
       return EfiStatus.SUCCESS;
     }
-    DmaBuffer buffer = reachable ? uncachedBufferWith(host, bytes) : null;
+    DmaBuffer buffer = reachable ? uncachedBuffers.containing(host, bytes) : null;
     if (buffer == null) {
       return EfiStatus.UNSUPPORTED;
     }
@@ -279,15 +272,9 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   @Override
   public EfiStatus allocateBuffer(
       AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes) {
-    if ((attributes & ~VALID_FOR_ALLOCATE_BUFFER) != 0) {
-      return EfiStatus.UNSUPPORTED;
-    }
-    if (hostAddress == null) {
-      return EfiStatus.INVALID_PARAMETER;
-    }
-    if (memoryType != MemoryType.BOOT_SERVICES_DATA
-        && memoryType != MemoryType.RUNTIME_SERVICES_DATA) {
-      return EfiStatus.INVALID_PARAMETER;
+    EfiStatus checked = BufferRequest.check(memoryType, hostAddress, attributes);
+    if (checked.isError()) {
+      return checked;
     }
     boolean anywhere = (attributes & ATTRIBUTE_DUAL_ADDRESS_CYCLE) != 0;
     if (pages == 0 || !anywhere && lastBelow4Gib < 0) {
@@ -307,32 +294,18 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
     // First out of the cache: what stayed there would be out of sight, and come back stale.
     cache.writeBackInvalidate(address, pages << PageEncMask.PAGE_SHIFT);
     cache.setUncached(address, pages);
-    uncachedBuffers.add(new DmaBuffer(address, pages));
+    uncachedBuffers.add(address, pages);
     hostAddress.value = address;
     return EfiStatus.SUCCESS;
   }
 
   @Override
   public EfiStatus freeBuffer(long pages, long hostAddress) {
-    for (int i = 0; i < uncachedBuffers.size(); i++) {
-      DmaBuffer buffer = uncachedBuffers.get(i);
-      if (buffer.hostAddress == hostAddress && buffer.pages == pages && buffer.mapped == 0) {
-        uncachedBuffers.remove(i);
-        cache.setCached(hostAddress, pages);
-        return bootServices.freePages(hostAddress, pages);
-      }
+    if (!uncachedBuffers.remove(hostAddress, pages)) {
+      return EfiStatus.INVALID_PARAMETER;
     }
-    return EfiStatus.INVALID_PARAMETER;
-  }
-
-  private DmaBuffer uncachedBufferWith(long address, long bytes) {
-    for (int i = 0; i < uncachedBuffers.size(); i++) {
-      DmaBuffer buffer = uncachedBuffers.get(i);
-      if (buffer.contains(address, bytes)) {
-        return buffer;
-      }
-    }
-    return null;
+    cache.setCached(hostAddress, pages);
+    return bootServices.freePages(hostAddress, pages);
   }
 
   // ---- ExitBootServices

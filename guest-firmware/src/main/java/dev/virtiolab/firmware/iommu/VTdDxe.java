@@ -58,10 +58,6 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private static final long BELOW_4_GIB = BASE_4_GIB - 1;
   private static final long PAGE_MASK = PageEncMask.PAGE_BYTES - 1;
 
-  /** EDKII_IOMMU_ATTRIBUTE_VALID_FOR_ALLOCATE_BUFFER. */
-  private static final long VALID_FOR_ALLOCATE_BUFFER =
-      ATTRIBUTE_MEMORY_WRITE_COMBINE | ATTRIBUTE_MEMORY_CACHED | ATTRIBUTE_DUAL_ADDRESS_CYCLE;
-
   private final BootServices bootServices;
   private final CpuMemory memory;
   private final VTdUnit unit;
@@ -73,9 +69,10 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private final MappingPool<VTdMapping> mappings =
       new MappingPool<>(VTdMapping.class, VTdMapping::new);
 
-  // A handful of each: a search from end to end is short.
+  /** A handful: a search from end to end is short. */
   private final List<VTdDevice> devices = new ArrayList<>();
-  private final List<DmaBuffer> buffers = new ArrayList<>();
+
+  private final DmaBuffers buffers = new DmaBuffers();
 
   private final LongRef pagesRef = new LongRef();
   private final VTdTables.Change change = new VTdTables.Change();
@@ -186,7 +183,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
     if (mapping.isRead() || mapping.isWrite()) {
       return wholePages && reachable ? inPlace(mapping) : bounce(mapping);
     }
-    DmaBuffer buffer = bufferWith(host, bytes);
+    DmaBuffer buffer = buffers.containing(host, bytes);
     if (!reachable || buffer == null && !wholePages) {
       return EfiStatus.UNSUPPORTED;
     }
@@ -378,15 +375,9 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   @Override
   public EfiStatus allocateBuffer(
       AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes) {
-    if ((attributes & ~VALID_FOR_ALLOCATE_BUFFER) != 0) {
-      return EfiStatus.UNSUPPORTED;
-    }
-    if (hostAddress == null) {
-      return EfiStatus.INVALID_PARAMETER;
-    }
-    if (memoryType != MemoryType.BOOT_SERVICES_DATA
-        && memoryType != MemoryType.RUNTIME_SERVICES_DATA) {
-      return EfiStatus.INVALID_PARAMETER;
+    EfiStatus checked = BufferRequest.check(memoryType, hostAddress, attributes);
+    if (checked.isError()) {
+      return checked;
     }
     boolean anywhere = (attributes & ATTRIBUTE_DUAL_ADDRESS_CYCLE) != 0;
     pagesRef.value = BELOW_4_GIB;
@@ -397,7 +388,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
             pages,
             pagesRef);
     if (!status.isError()) {
-      buffers.add(new DmaBuffer(pagesRef.value, pages));
+      buffers.add(pagesRef.value, pages);
       hostAddress.value = pagesRef.value;
     }
     return status;
@@ -405,24 +396,9 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
 
   @Override
   public EfiStatus freeBuffer(long pages, long hostAddress) {
-    for (int i = 0; i < buffers.size(); i++) {
-      DmaBuffer buffer = buffers.get(i);
-      if (buffer.hostAddress == hostAddress && buffer.pages == pages && buffer.mapped == 0) {
-        buffers.remove(i);
-        return bootServices.freePages(hostAddress, pages);
-      }
-    }
-    return EfiStatus.INVALID_PARAMETER;
-  }
-
-  private DmaBuffer bufferWith(long address, long bytes) {
-    for (int i = 0; i < buffers.size(); i++) {
-      DmaBuffer buffer = buffers.get(i);
-      if (buffer.contains(address, bytes)) {
-        return buffer;
-      }
-    }
-    return null;
+    return buffers.remove(hostAddress, pages)
+        ? bootServices.freePages(hostAddress, pages)
+        : EfiStatus.INVALID_PARAMETER;
   }
 
   // ---- ExitBootServices

@@ -1,5 +1,6 @@
 package dev.virtiolab.firmware.pci;
 
+import dev.virtiolab.firmware.iommu.BufferRequest;
 import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.BootServices;
@@ -34,12 +35,6 @@ public final class RootBridge {
   private static final long POLL_STALL_MICROSECONDS = 10;
 
   private static final long POLL_STALL_UNITS = 100;
-
-  /** EFI_PCI_ATTRIBUTE_VALID_FOR_ALLOCATE_BUFFER. */
-  private static final long VALID_FOR_ALLOCATE_BUFFER =
-      IoMmu.ATTRIBUTE_MEMORY_WRITE_COMBINE
-          | IoMmu.ATTRIBUTE_MEMORY_CACHED
-          | IoMmu.ATTRIBUTE_DUAL_ADDRESS_CYCLE;
 
   private final BootServices bootServices;
   private final CpuBus bus;
@@ -355,15 +350,9 @@ public final class RootBridge {
   /** AllocateBuffer of the protocol. */
   EfiStatus allocateBuffer(
       AllocateType type, MemoryType memoryType, long pages, LongRef hostAddress, long attributes) {
-    if ((attributes & ~VALID_FOR_ALLOCATE_BUFFER) != 0) {
-      return EfiStatus.UNSUPPORTED;
-    }
-    if (hostAddress == null) {
-      return EfiStatus.INVALID_PARAMETER;
-    }
-    if (memoryType != MemoryType.BOOT_SERVICES_DATA
-        && memoryType != MemoryType.RUNTIME_SERVICES_DATA) {
-      return EfiStatus.INVALID_PARAMETER;
+    EfiStatus checked = BufferRequest.check(memoryType, hostAddress, attributes);
+    if (checked.isError()) {
+      return checked;
     }
     boolean anywhere =
         resources.dmaAbove4G() && (attributes & IoMmu.ATTRIBUTE_DUAL_ADDRESS_CYCLE) != 0;
