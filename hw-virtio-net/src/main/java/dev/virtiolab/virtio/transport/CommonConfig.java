@@ -3,6 +3,7 @@ package dev.virtiolab.virtio.transport;
 import dev.virtiolab.virtio.feature.DeviceStatus;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.feature.Negotiation;
+import java.util.Objects;
 
 /**
  * The common configuration structure: what each register reads and what writing it does (virtio
@@ -70,6 +71,17 @@ final class CommonConfig {
 
   int queueVector(int queue) {
     return queues[queue].vector();
+  }
+
+  /** What the driver wrote about {@code queue}, one that the device has. */
+  QueueAddresses queueAddresses(int queue) {
+    QueueRegisters registers = queues[Objects.checkIndex(queue, device.queues())];
+    return new QueueAddresses(
+        registers.enabled(),
+        registers.size(),
+        registers.descriptorArea(),
+        registers.driverArea(),
+        registers.deviceArea());
   }
 
   /** Reads what begins at {@code offset}; the caller cuts it to the width of the access. */

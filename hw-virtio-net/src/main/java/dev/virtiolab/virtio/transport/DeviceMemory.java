@@ -1,5 +1,6 @@
 package dev.virtiolab.virtio.transport;
 
+import dev.virtiolab.pci.function.BusMaster;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaWindow;
@@ -13,11 +14,11 @@ import dev.virtiolab.pci.memory.MappingGeneration;
  * lock held.
  */
 final class DeviceMemory implements BusMemory {
-  private final BusMemory platform;
-  private final BusMemory physical;
-  private BusMemory chosen;
+  private final BusMaster platform;
+  private final BusMaster physical;
+  private BusMaster chosen;
 
-  DeviceMemory(BusMemory platform, BusMemory physical) {
+  DeviceMemory(BusMaster platform, BusMaster physical) {
     if (platform.generation() != physical.generation()) {
       throw new IllegalArgumentException("two views of different memories");
     }
@@ -29,6 +30,11 @@ final class DeviceMemory implements BusMemory {
   /** By the platform's translation, or by physical address. */
   void choose(boolean accessPlatform) {
     chosen = accessPlatform ? platform : physical;
+  }
+
+  /** The view in force; with the device's lock held. */
+  BusMaster chosen() {
+    return chosen;
   }
 
   @Override

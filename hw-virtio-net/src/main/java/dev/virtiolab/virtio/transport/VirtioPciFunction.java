@@ -12,6 +12,7 @@ import dev.virtiolab.pci.config.ConfigSpace;
 import dev.virtiolab.pci.config.RegisterRule;
 import dev.virtiolab.pci.function.BarHandler;
 import dev.virtiolab.pci.function.BarType;
+import dev.virtiolab.pci.function.BusMaster;
 import dev.virtiolab.pci.function.ConfigHook;
 import dev.virtiolab.pci.function.FunctionIdentity;
 import dev.virtiolab.pci.function.InterruptPin;
@@ -172,6 +173,37 @@ public final class VirtioPciFunction extends PciFunction {
     lock().lock();
     try {
       return common.negotiation().negotiated();
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  /**
+   * What the driver told the device about a queue, as it stands now; any thread. Looking changes
+   * nothing: {@code queue_select} stays where the driver left it.
+   *
+   * @param queue 0 to the number of the device's queues, exclusive
+   * @throws IndexOutOfBoundsException if the device has no such queue
+   */
+  public QueueAddresses queueAddresses(int queue) {
+    lock().lock();
+    try {
+      return common.queueAddresses(queue);
+    } finally {
+      lock().unlock();
+    }
+  }
+
+  /**
+   * The way by which the device itself reaches memory now: what is read or written by it goes where
+   * the device's own access would go, is refused and counted like one, and fills the same caches.
+   * Through the platform where VIRTIO_F_ACCESS_PLATFORM holds, by physical address else; so ask
+   * again after a reset and after a negotiation. Any thread, each with windows of its own.
+   */
+  public BusMaster deviceMemory() {
+    lock().lock();
+    try {
+      return memory.chosen();
     } finally {
       lock().unlock();
     }
