@@ -122,15 +122,27 @@ public final class DriverHost {
 
   /** Every network card that the virtio transport has started on, in the order of the bus. */
   public List<VirtioDevice> networkCards() {
-    List<VirtioDevice> cards = new ArrayList<>();
+    return networkControllers().stream().map(this::virtioDevice).toList();
+  }
+
+  /** The handles of the {@linkplain #networkCards() network cards}, in the same order. */
+  public List<Handle> networkControllers() {
+    List<Handle> controllers = new ArrayList<>();
     for (Handle controller : pciBus.handles()) {
-      Ref<VirtioDevice> device = new Ref<>();
-      if (!bootServices.handleProtocol(controller, VirtioDevice.PROTOCOL, device).isError()
-          && device.value.subSystemDeviceId() == NETWORK_CARD) {
-        cards.add(device.value);
+      VirtioDevice device = virtioDevice(controller);
+      if (device != null && device.subSystemDeviceId() == NETWORK_CARD) {
+        controllers.add(controller);
       }
     }
-    return cards;
+    return controllers;
+  }
+
+  /** What the virtio transport has started on {@code controller}, or null. */
+  private VirtioDevice virtioDevice(Handle controller) {
+    Ref<VirtioDevice> device = new Ref<>();
+    return bootServices.handleProtocol(controller, VirtioDevice.PROTOCOL, device).isError()
+        ? null
+        : device.value;
   }
 
   /** What went wrong on the way from the bus to a virtio device, a line each. */
