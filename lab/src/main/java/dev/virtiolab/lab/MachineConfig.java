@@ -13,8 +13,8 @@ import java.util.random.RandomGenerator;
  * What machine to put together.
  *
  * @param platform what stands between device and memory
- * @param slot where the NIC is plugged in
- * @param mac the NIC's Ethernet address
+ * @param slot where the first NIC is plugged in
+ * @param mac the first NIC's Ethernet address
  * @param mtu what VIRTIO_NET_F_MTU offers, in bytes; empty: the feature is not offered
  * @param bounceSlots the IOMMU driver's reserved shared slots
  * @param seed where keys and other chance come from; empty: from the system
@@ -57,6 +57,17 @@ public record MachineConfig(
         mtu,
         BounceSlots.OVMF,
         seed);
+  }
+
+  /**
+   * The Ethernet address of NIC {@code number}: {@link #mac()}, its last octet counted on, modulo
+   * 256. All others stay, the bit that would name a group among them.
+   *
+   * @param number 0 is the first
+   */
+  public MacAddress mac(int number) {
+    long last = mac.bits() + number & 0xff;
+    return new MacAddress(mac.bits() & ~0xffL | last);
   }
 
   /** Where keys and other chance come from: the same for the same seed. */

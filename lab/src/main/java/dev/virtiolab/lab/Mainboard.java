@@ -4,6 +4,7 @@ import dev.virtiolab.firmware.Board;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOff.Range;
 import dev.virtiolab.firmware.handoff.HandOffLayout;
+import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.Platforms;
 import dev.virtiolab.iommu.sev.SevPlatform;
@@ -20,6 +21,7 @@ import dev.virtiolab.pci.function.InterruptPin;
 import dev.virtiolab.pci.function.MessageTarget;
 import dev.virtiolab.pci.host.HostBridge;
 import dev.virtiolab.pci.host.HostLayout;
+import dev.virtiolab.pci.host.PciBus;
 import dev.virtiolab.pci.host.RootPort;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.pci.memory.PhysicalMemory;
@@ -28,6 +30,7 @@ import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.net.VirtioNet;
 import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.UnaryOperator;
@@ -35,7 +38,7 @@ import java.util.random.RandomGenerator;
 
 /**
  * The hardware, put together and switched on, with nobody running yet: memory, platform, host
- * bridge and NIC, and in memory what the firmware starts from.
+ * bridge and NICs, and in memory what the firmware starts from.
  *
  * <pre>
  *   0000_0000  RAM, 128 MiB      hand-off at 0080_0000, firmware at 0090_0000
@@ -45,6 +48,9 @@ import java.util.random.RandomGenerator;
  *  1_0000_0000 RAM, 128 MiB
  *  above       64-bit BARs
  * </pre>
+ *
+ * <p>The first NIC is where the configuration says, the second is 00:05.0, the third 00:06.0, and
+ * so on, past the root port if there is one.
  */
 public final class Mainboard implements AutoCloseable {
   private static final long MIB = 1L << 20;
@@ -52,24 +58,48 @@ public final class Mainboard implements AutoCloseable {
   private static final long HIGH_RAM_BYTES = 128 * MIB;
   private static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
 
+  private static final int ROOT_BUS_SLOTS = 32;
   private static final int ROOT_BUS_SLOT = 4;
   private static final int ROOT_PORT_SLOT = 0x1c;
   private static final PciAddress ON_ROOT_BUS = new PciAddress(0, ROOT_BUS_SLOT, 0);
   private static final PciAddress BEHIND_ROOT_PORT = new PciAddress(1, 0, 0);
 
+  /** Stands between a NIC and memory, to watch or to change what the NIC sees. */
+  @FunctionalInterface
+  public interface Probe {
+    /** Nobody is between. */
+    Probe NONE = (nic, memory) -> memory;
+
+    /**
+     * Makes of what the platform shows a NIC what the NIC sees. Asked twice for each NIC, while the
+     * board is put together: for memory as the platform translates it, and by physical address.
+     *
+     * @param nic where it is once the firmware has numbered the buses
+     * @return of the same generation as {@code memory}
+     */
+    BusMemory between(PciAddress nic, BusMemory memory);
+  }
+
+  /**
+   * A NIC on the board.
+   *
+   * @param address where it is once the firmware has numbered the buses
+   */
+  public record Nic(VirtioNet device, VirtioPciFunction function, PciAddress address) {}
+
   private final PhysicalMemory memory;
   private final Platform platform;
   private final HostBridge hostBridge;
-  private final VirtioNet nic;
-  private final VirtioPciFunction nicFunction;
-  private final PciAddress nicAddress;
+  private final List<Nic> nics;
   private final Optional<LaunchMeasurement> measurement;
 
   /**
+   * A board with one NIC.
+   *
    * @param wire what the NIC is plugged into; stays the caller's to close, after the board
    */
   public Mainboard(MachineConfig config, NetBackend wire) {
-    this(config, wire, memory -> memory);
+    this(config, List.of(wire), Probe.NONE);
   }
 
   /**
@@ -78,6 +108,25 @@ public final class Mainboard implements AutoCloseable {
    * @param probe makes of what the platform shows the NIC, translated or not, what the NIC sees
    */
   public Mainboard(MachineConfig config, NetBackend wire, UnaryOperator<BusMemory> probe) {
+    this(config, List.of(wire), (nic, memory) -> probe.apply(memory));
+  }
+
+  /**
+   * A board with a NIC on each wire. They are alike but for their {@linkplain
+   * MachineConfig#mac(int) Ethernet addresses}.
+   *
+   * @param wires what the NICs are plugged into, at most {@link #capacity}; they stay the caller's
+   *     to close, after the board
+   * @param probe between each NIC and memory
+   * @throws IllegalArgumentException if there is no wire, or the board has not room enough
+   */
+  public Mainboard(MachineConfig config, List<NetBackend> wires, Probe probe) {
+    int capacity = capacity(config.slot());
+    if (wires.isEmpty() || wires.size() > capacity) {
+      throw new IllegalArgumentException(
+          "a board has 1 to %d NICs with the first in slot %s, not %d"
+              .formatted(capacity, config.slot().word(), wires.size()));
+    }
     RandomGenerator entropy = config.entropy();
     memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
     platform = Platforms.create(config.platform(), memory, entropy);
@@ -85,9 +134,7 @@ public final class Mainboard implements AutoCloseable {
     if (platform instanceof VtdPlatform vtd) {
       hostBridge.attach(HostLayout.REMAPPING_BASE, HostLayout.REMAPPING_BYTES, vtd.registers());
     }
-    nic = new VirtioNet(nicConfig(config), wire);
-    nicAddress = addressOf(config.slot());
-    nicFunction = plugNic(config.slot(), probe);
+    nics = plugNics(config, wires, probe);
     hostBridge.powerOn();
     measurement = load(entropy);
   }
@@ -100,36 +147,57 @@ public final class Mainboard implements AutoCloseable {
     };
   }
 
-  private VirtioNet.Config nicConfig(MachineConfig config) {
+  /** How many NICs a board has room for whose first is in {@code slot}. */
+  public static int capacity(MachineConfig.Slot slot) {
+    int others = ROOT_BUS_SLOTS - (ROOT_BUS_SLOT + 1);
+    return switch (slot) {
+      case ROOT_BUS -> 1 + others;
+      case ROOT_PORT -> 1 + others - 1; // the port takes a slot, too
+    };
+  }
+
+  private List<Nic> plugNics(MachineConfig config, List<NetBackend> wires, Probe probe) {
+    List<Nic> plugged = new ArrayList<>();
+    int slot = ROOT_BUS_SLOT;
+    for (NetBackend wire : wires) {
+      VirtioNet device = new VirtioNet(nicConfig(config, plugged.size()), wire);
+      if (plugged.isEmpty() && config.slot() == MachineConfig.Slot.ROOT_PORT) {
+        RootPort port = new RootPort();
+        hostBridge.rootBus().plug(ROOT_PORT_SLOT, port);
+        plugged.add(plug(device, port.secondary(), BEHIND_ROOT_PORT, probe));
+      } else {
+        plugged.add(plug(device, hostBridge.rootBus(), new PciAddress(0, slot, 0), probe));
+      }
+      do {
+        slot++;
+      } while (slot < ROOT_BUS_SLOTS && hostBridge.rootBus().device(slot) != null);
+    }
+    return List.copyOf(plugged);
+  }
+
+  private VirtioNet.Config nicConfig(MachineConfig config, int number) {
+    MacAddress address = config.mac(number);
     byte[] mac = new byte[6];
     for (int i = 0; i < mac.length; i++) {
-      mac[i] = config.mac().octet(i);
+      mac[i] = address.octet(i);
     }
     boolean translated = platform.requiresAccessPlatform();
     return new VirtioNet.Config(mac, config.mtu(), translated, translated);
   }
 
-  private VirtioPciFunction plugNic(MachineConfig.Slot slot, UnaryOperator<BusMemory> probe) {
-    BusMemory translated = probe.apply(platform.busMemory(nicAddress.requesterId()));
-    BusMemory physical = probe.apply(platform.physicalBusMemory());
+  /** Plugs a NIC in: a PCI Express function behind the root port, else a conventional one. */
+  private Nic plug(VirtioNet device, PciBus bus, PciAddress address, Probe probe) {
+    BusMemory translated = probe.between(address, platform.busMemory(address.requesterId()));
+    BusMemory physical = probe.between(address, platform.physicalBusMemory());
     // The firmware polls: interrupts are counted where they are raised, and end here.
-    MessageTarget messages = (address, data) -> {};
+    MessageTarget messages = (to, data) -> {};
     InterruptPin pin = InterruptPin.UNCONNECTED;
-    switch (slot) {
-      case ROOT_BUS -> {
-        var function = VirtioPciFunction.conventional(nic, translated, physical, messages, pin);
-        hostBridge.rootBus().plug(ROOT_BUS_SLOT, function);
-        return function;
-      }
-      case ROOT_PORT -> {
-        var function = VirtioPciFunction.express(nic, translated, physical, messages, pin);
-        RootPort port = new RootPort();
-        hostBridge.rootBus().plug(ROOT_PORT_SLOT, port);
-        port.secondary().plug(0, function);
-        return function;
-      }
-    }
-    throw new AssertionError(slot);
+    VirtioPciFunction function =
+        bus == hostBridge.rootBus()
+            ? VirtioPciFunction.conventional(device, translated, physical, messages, pin)
+            : VirtioPciFunction.express(device, translated, physical, messages, pin);
+    bus.plug(address.device(), function);
+    return new Nic(device, function, address);
   }
 
   // ---- what the firmware starts from
@@ -211,22 +279,32 @@ public final class Mainboard implements AutoCloseable {
     return hostBridge;
   }
 
+  /**
+   * Every NIC, in the order of the wires. The firmware finds them in the order of the bus, which is
+   * another one where the first is behind the root port.
+   */
+  public List<Nic> nics() {
+    return nics;
+  }
+
+  /** The first NIC's device. */
   public VirtioNet nic() {
-    return nic;
+    return nics.getFirst().device();
   }
 
+  /** The first NIC's function. */
   public VirtioPciFunction nicFunction() {
-    return nicFunction;
+    return nics.getFirst().function();
   }
 
-  /** Where the NIC is once the firmware has numbered the buses. */
+  /** Where the first NIC is once the firmware has numbered the buses. */
   public PciAddress nicAddress() {
-    return nicAddress;
+    return nics.getFirst().address();
   }
 
-  /** The feature bits that driver and device agreed on, by name. */
+  /** The feature bits that driver and first device agreed on, by name. */
   public List<String> negotiatedFeatures() {
-    return FeatureBits.names(nicFunction.negotiatedFeatures());
+    return FeatureBits.names(nicFunction().negotiatedFeatures());
   }
 
   /** What the launch was measured to be, where memory is encrypted. */

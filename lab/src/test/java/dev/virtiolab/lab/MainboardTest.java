@@ -1,0 +1,256 @@
+package dev.virtiolab.lab;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.firmware.DriverHost;
+import dev.virtiolab.firmware.iommu.DmaObserver;
+import dev.virtiolab.firmware.smallnet.SmallNet;
+import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.Handle;
+import dev.virtiolab.firmware.uefi.IntRef;
+import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.MacAddress;
+import dev.virtiolab.firmware.uefi.PciIo;
+import dev.virtiolab.firmware.uefi.Ref;
+import dev.virtiolab.firmware.uefi.VirtioDevice;
+import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.MachineConfig.Slot;
+import dev.virtiolab.net.LoopbackBackend;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.pci.config.PciAddress;
+import dev.virtiolab.pci.cpu.CpuClock;
+import dev.virtiolab.pci.memory.BusMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class MainboardTest {
+  private static final int FRAME_BYTES = 60;
+
+  static Stream<Arguments> boards() {
+    return Stream.of(PlatformKind.values())
+        .flatMap(platform -> Stream.of(Slot.values()).map(slot -> Arguments.of(platform, slot)));
+  }
+
+  private static MachineConfig config(PlatformKind platform, Slot slot) {
+    MachineConfig any = MachineConfig.of(platform);
+    return new MachineConfig(
+        platform, slot, any.mac(), any.mtu(), any.bounceSlots(), OptionalLong.of(1));
+  }
+
+  /** Several wires; the NICs have the left ends. */
+  private static final class Wires implements AutoCloseable {
+    final List<NetBackend> nicEnds = new ArrayList<>();
+    final List<NetBackend> farEnds = new ArrayList<>();
+
+    Wires(int count) {
+      for (int i = 0; i < count; i++) {
+        LoopbackBackend.Pair wire = LoopbackBackend.pair(8, SmallNet.MAX_FRAME_BYTES);
+        nicEnds.add(wire.left());
+        farEnds.add(wire.right());
+      }
+    }
+
+    @Override
+    public void close() {
+      nicEnds.forEach(NetBackend::close);
+      farEnds.forEach(NetBackend::close);
+    }
+  }
+
+  /** Moves when the guest waits; all devices work then. */
+  private static final class Clock implements CpuClock {
+    private final Mainboard board;
+    private long nanos;
+
+    Clock(Mainboard board) {
+      this.board = board;
+    }
+
+    @Override
+    public long nanos() {
+      return nanos;
+    }
+
+    @Override
+    public void idle(long duration) {
+      nanos += duration;
+      board.nics().forEach(nic -> nic.device().poll(8));
+    }
+  }
+
+  private static DriverHost boot(Mainboard board, MachineConfig config, Clock clock) {
+    DriverHost host = new DriverHost(board.toBoard(clock), config.bounceSlots(), DmaObserver.NONE);
+    host.connect();
+    return host;
+  }
+
+  private static PciAddress location(DriverHost host, Handle controller) {
+    Ref<PciIo> pciIo = new Ref<>();
+    assertEquals(
+        EfiStatus.SUCCESS, host.bootServices().handleProtocol(controller, PciIo.PROTOCOL, pciIo));
+    IntRef bus = new IntRef();
+    IntRef device = new IntRef();
+    IntRef function = new IntRef();
+    pciIo.value.getLocation(new IntRef(), bus, device, function);
+    return new PciAddress(bus.value, device.value, function.value);
+  }
+
+  private static MacAddress mac(VirtioDevice card) {
+    long bits = 0;
+    for (int i = 0; i < 6; i++) {
+      LongRef octet = new LongRef();
+      card.readDevice(i, 1, octet);
+      bits = bits << 8 | octet.value & 0xff;
+    }
+    return new MacAddress(bits);
+  }
+
+  @ParameterizedTest
+  @MethodSource("boards")
+  void theFirmwareFindsEveryNicAndEachHasItsOwnWire(PlatformKind platform, Slot slot) {
+    MachineConfig config = config(platform, slot);
+    try (Wires wires = new Wires(4);
+        Mainboard board = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE)) {
+      Clock clock = new Clock(board);
+      DriverHost host = boot(board, config, clock);
+      List<Mainboard.Nic> byBus = new ArrayList<>(board.nics());
+      if (slot == Slot.ROOT_PORT) {
+        // 00:1c.0 comes after 00:05.0 to 00:07.0.
+        Collections.rotate(byBus, -1);
+      }
+      List<VirtioDevice> cards = host.networkCards();
+      List<Handle> controllers = host.networkControllers();
+      assertEquals(4, cards.size());
+      assertEquals(4, controllers.size());
+      for (int i = 0; i < cards.size(); i++) {
+        assertEquals(byBus.get(i).address(), location(host, controllers.get(i)));
+        int number = board.nics().indexOf(byBus.get(i));
+        assertEquals(config.mac(number), mac(cards.get(i)));
+        Ref<VirtioDevice> onHandle = new Ref<>();
+        host.bootServices().handleProtocol(controllers.get(i), VirtioDevice.PROTOCOL, onHandle);
+        assertSame(cards.get(i), onHandle.value);
+      }
+      for (int i = 0; i < cards.size(); i++) {
+        SmallNet driver = new SmallNet(host.bootServices(), host.board().memory(), cards.get(i));
+        assertEquals(EfiStatus.SUCCESS, driver.start());
+        assertTrue(byBus.get(i).function().busMasterEnabled());
+        byte[] frame = new byte[FRAME_BYTES];
+        frame[FRAME_BYTES - 1] = (byte) (i + 1);
+        assertEquals(EfiStatus.SUCCESS, driver.transmit(frame));
+        clock.idle(1_000);
+        int number = board.nics().indexOf(byBus.get(i));
+        for (int wire = 0; wire < 4; wire++) {
+          NetBackend farEnd = wires.farEnds.get(wire);
+          if (wire == number) {
+            assertArrayEquals(frame, take(farEnd));
+          } else {
+            assertEquals(0, farEnd.peek());
+          }
+        }
+      }
+    }
+  }
+
+  private static byte[] take(NetBackend farEnd) {
+    byte[] frame = new byte[farEnd.peek()];
+    MemorySegment.copy(
+        farEnd.peeked(), farEnd.peekedOffset(), MemorySegment.ofArray(frame), 0, frame.length);
+    farEnd.release();
+    return frame;
+  }
+
+  @ParameterizedTest
+  @EnumSource(Slot.class)
+  void aFullBoardHasNicsUpToTheLastSlotAndTheFirmwareFindsThemAll(Slot slot) {
+    MachineConfig config = config(PlatformKind.PC, slot);
+    int capacity = Mainboard.capacity(slot);
+    try (Wires wires = new Wires(capacity);
+        Mainboard board = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE)) {
+      assertEquals(slot == Slot.ROOT_BUS ? 28 : 27, capacity);
+      assertEquals(Mainboard.addressOf(slot), board.nics().getFirst().address());
+      assertEquals(new PciAddress(0, 5, 0), board.nics().get(1).address());
+      assertEquals(new PciAddress(0, 31, 0), board.nics().getLast().address());
+      Set<PciAddress> addresses = new HashSet<>();
+      Set<MacAddress> macs = new HashSet<>();
+      DriverHost host = boot(board, config, new Clock(board));
+      for (int i = 0; i < capacity; i++) {
+        addresses.add(location(host, host.networkControllers().get(i)));
+        macs.add(mac(host.networkCards().get(i)));
+      }
+      assertEquals(capacity, addresses.size());
+      assertEquals(capacity, macs.size());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Slot.class)
+  void moreNicsThanSlotsAreRefusedAndSoIsNone(Slot slot) {
+    MachineConfig config = config(PlatformKind.PC, slot);
+    try (Wires wires = new Wires(Mainboard.capacity(slot) + 1)) {
+      IllegalArgumentException refused =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE).close());
+      assertTrue(refused.getMessage().contains("1 to " + Mainboard.capacity(slot)));
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> new Mainboard(config, List.of(), Mainboard.Probe.NONE).close());
+  }
+
+  @Test
+  void theProbeIsToldWhichNicItStandsBefore() {
+    MachineConfig config = config(PlatformKind.VTD, Slot.ROOT_PORT);
+    List<PciAddress> asked = new ArrayList<>();
+    Set<BusMemory> views = new HashSet<>();
+    Mainboard.Probe probe =
+        (nic, memory) -> {
+          asked.add(nic);
+          views.add(memory);
+          return memory;
+        };
+    try (Wires wires = new Wires(2);
+        Mainboard board = new Mainboard(config, wires.nicEnds, probe)) {
+      PciAddress first = new PciAddress(1, 0, 0);
+      PciAddress second = new PciAddress(0, 5, 0);
+      assertEquals(List.of(first, first, second, second), asked);
+      // Each by its own requester ID; the physical view is the same for both.
+      assertTrue(views.contains(board.platform().busMemory(first.requesterId())));
+      assertTrue(views.contains(board.platform().busMemory(second.requesterId())));
+      assertTrue(views.contains(board.platform().physicalBusMemory()));
+    }
+  }
+
+  @Test
+  void countingOnAnEthernetAddressNeverMakesItAGroups() {
+    MachineConfig any = MachineConfig.of(PlatformKind.PC);
+    MachineConfig last =
+        new MachineConfig(
+            any.platform(),
+            any.slot(),
+            MacAddress.parse("52:54:00:12:ff:fe"),
+            any.mtu(),
+            any.bounceSlots(),
+            any.seed());
+    assertEquals("52:54:00:12:ff:fe", last.mac(0).toString());
+    assertEquals("52:54:00:12:ff:ff", last.mac(1).toString());
+    assertEquals("52:54:00:12:ff:00", last.mac(2).toString());
+    assertFalse(last.mac(2).isMulticast());
+  }
+}
