@@ -4,7 +4,9 @@ module dev.virtiolab.firmware {
   requires transitive dev.virtiolab.iommu;
 
   exports dev.virtiolab.firmware;
+  exports dev.virtiolab.firmware.core;
   exports dev.virtiolab.firmware.driver;
+  exports dev.virtiolab.firmware.exitboot;
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
   exports dev.virtiolab.firmware.mistake;

@@ -1,14 +1,19 @@
 package dev.virtiolab.firmware;
 
+import dev.virtiolab.firmware.core.CoreSetup;
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.core.ExitBootServicesHook;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOffLayout;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.iommu.IoMmuDxe;
+import dev.virtiolab.firmware.iommu.MappingTeardown;
 import dev.virtiolab.firmware.iommu.NonCoherentDmaDxe;
 import dev.virtiolab.firmware.iommu.RequeueCallback;
+import dev.virtiolab.firmware.iommu.TeardownPolicy;
+import dev.virtiolab.firmware.iommu.TeardownSeat;
 import dev.virtiolab.firmware.iommu.VTdDxe;
 import dev.virtiolab.firmware.iommu.VTdPolicy;
 import dev.virtiolab.firmware.pci.PciBusDxe;
@@ -23,6 +28,8 @@ import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.firmware.virtio.Virtio10Dxe;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /**
  * The firmware as far as a device driver needs it: the UEFI core, the platform's IOMMU driver, the
@@ -38,30 +45,70 @@ public final class DriverHost {
 
   private final Board board;
   private final DmaCounters dmaCounters = new DmaCounters();
-  private final DxeCore bootServices;
+  private final DxeCore core;
+  private final BootServices bootServices;
+  private final MappingTeardown mappings;
   private final PciBusDxe pciBus;
   private final Virtio10Dxe virtio10;
 
   /**
-   * Boots as far as that.
+   * What a host can be told when it is made.
    *
    * @param slots the IOMMU driver's reserved slots; without meaning where memory is not encrypted
-   * @param dmaObserver who is told what drivers map; {@link DmaObserver#NONE} for nobody
+   * @param dmaObserver who is told what drivers map
+   * @param policy who takes mappings down at ExitBootServices; empty: as edk2 does on the board
+   * @param core what the core is told
+   * @param services makes of the core's services what every driver is given
+   */
+  public record Setup(
+      BounceSlots slots,
+      DmaObserver dmaObserver,
+      Optional<TeardownPolicy> policy,
+      CoreSetup core,
+      UnaryOperator<BootServices> services) {
+
+    /** A firmware as edk2's, with {@code slots}, that nobody watches. */
+    public static Setup of(BounceSlots slots) {
+      return new Setup(
+          slots, DmaObserver.NONE, Optional.empty(), CoreSetup.EDK2, UnaryOperator.identity());
+    }
+
+    /** The same, with {@code observer} told what drivers map. */
+    public Setup observedBy(DmaObserver observer) {
+      return new Setup(slots, observer, policy, core, services);
+    }
+  }
+
+  /**
+   * Boots as far as that.
+   *
    * @throws dev.virtiolab.firmware.handoff.HandOffException if what the host put into memory is no
    *     hand-off
    * @throws BootException if a step fails
    */
-  public DriverHost(Board board, BounceSlots slots, DmaObserver dmaObserver) {
+  public DriverHost(Board board, Setup setup) {
     this.board = board;
     HandOff handOff = HandOff.read(board.memory(), HandOffLayout.ADDRESS);
-    bootServices = new DxeCore(board.memory(), board.clock(), handOff);
-    startIoMmu(handOff, slots);
-    pciBus = startPciBus(handOff, dmaObserver);
+    core = new DxeCore(board.memory(), board.clock(), handOff, setup.core());
+    bootServices = setup.services().apply(core);
+    RootBridge rootBridge =
+        new RootBridge(
+            bootServices,
+            board.bus(),
+            board.memory(),
+            PciResources.of(handOff),
+            dmaCounters,
+            setup.dmaObserver());
+    mappings = startIoMmu(handOff, setup).orElse(rootBridge);
+    pciBus = new PciBusDxe(bootServices, rootBridge, setup.dmaObserver());
+    armTeardown(setup.policy().orElseGet(() -> usualPolicy(handOff)));
+    require("PciBusDxe", pciBus.start());
     virtio10 = new Virtio10Dxe(bootServices);
     require("Virtio10Dxe", virtio10.install());
   }
 
-  private void startIoMmu(HandOff handOff, BounceSlots slots) {
+  /** Starts the board's IOMMU driver, where it needs one. */
+  private Optional<MappingTeardown> startIoMmu(HandOff handOff, Setup setup) {
     if (board.cache().isPresent()) {
       NonCoherentDmaDxe dma =
           new NonCoherentDmaDxe(
@@ -69,15 +116,17 @@ public final class DriverHost {
               board.memory(),
               board.cache().get(),
               inbound(handOff),
-              new RequeueCallback(),
-              dmaCounters);
+              dmaCounters,
+              setup.dmaObserver());
       require("NonCoherentDmaDxe", dma.start());
+      return Optional.of(dma);
     }
     if (handOff.remapping().isPresent()) {
       VTdDxe vtd =
           new VTdDxe(
-              bootServices, board.memory(), board.bus(), handOff, VTdPolicy.OFF, dmaCounters);
+              bootServices, board.memory(), board.bus(), handOff, dmaCounters, setup.dmaObserver());
       require("VTdDxe", vtd.start());
+      return Optional.of(vtd);
     }
     if (board.pageAttributes().isPresent()) {
       IoMmuDxe ioMmu =
@@ -85,25 +134,63 @@ public final class DriverHost {
               bootServices,
               board.memory(),
               board.pageAttributes().get(),
-              slots,
-              new RequeueCallback(),
-              dmaCounters);
+              setup.slots(),
+              dmaCounters,
+              setup.dmaObserver());
       require("IoMmuDxe", ioMmu.start());
+      return Optional.of(ioMmu);
+    }
+    return Optional.empty();
+  }
+
+  /** What edk2 does where nobody says otherwise. */
+  private static TeardownPolicy usualPolicy(HandOff handOff) {
+    return handOff.remapping().isPresent() ? VTdPolicy.OFF : new RequeueCallback();
+  }
+
+  private void armTeardown(TeardownPolicy policy) {
+    core.onExitBootServices(
+        new ExitBootServicesHook() {
+          @Override
+          public void memoryMapAccepted() {
+            mappings.lockMemoryMap();
+          }
+        });
+    require("TeardownPolicy " + policy.name(), policy.arm(new Seat()));
+  }
+
+  /** What the policy has to work with. */
+  private final class Seat implements TeardownSeat {
+    @Override
+    public BootServices bootServices() {
+      return bootServices;
+    }
+
+    @Override
+    public MappingTeardown mappings() {
+      return mappings;
+    }
+
+    @Override
+    public void atReturn(Runnable last) {
+      core.onExitBootServices(
+          new ExitBootServicesHook() {
+            @Override
+            public void aboutToReturn() {
+              last.run();
+            }
+          });
+    }
+
+    @Override
+    public void disableBusMasters() {
+      pciBus.disableBusMasters();
     }
   }
 
   /** Where bus masters find memory: where the CPU does, unless the board says otherwise. */
   private static HandOff.Range inbound(HandOff handOff) {
     return handOff.inbound().orElseGet(() -> new HandOff.Range(0, handOff.ram().getLast().limit()));
-  }
-
-  private PciBusDxe startPciBus(HandOff handOff, DmaObserver dmaObserver) {
-    RootBridge rootBridge =
-        new RootBridge(
-            bootServices, board.bus(), board.memory(), PciResources.of(handOff), dmaCounters);
-    PciBusDxe bus = new PciBusDxe(bootServices, rootBridge, dmaObserver);
-    require("PciBusDxe", bus.start());
-    return bus;
   }
 
   private static void require(String step, EfiStatus status) {
@@ -159,6 +246,16 @@ public final class DriverHost {
 
   public BootServices bootServices() {
     return bootServices;
+  }
+
+  /** The core itself, for who looks at it from outside. */
+  public DxeCore core() {
+    return core;
+  }
+
+  /** What is mapped, and what takes it down: the IOMMU driver, or the root bridge. */
+  public MappingTeardown mappings() {
+    return mappings;
   }
 
   /**

@@ -62,7 +62,7 @@ public final class Firmware {
    */
   public Firmware(Board board, Ipv4Address address, BounceSlots slots, DmaObserver dmaObserver) {
     this.board = board;
-    host = new DriverHost(board, slots, dmaObserver);
+    host = new DriverHost(board, DriverHost.Setup.of(slots).observedBy(dmaObserver));
     bootServices = host.bootServices();
     network = connectNetworkCard();
     Ref<SnpCounters> counters = new Ref<>();

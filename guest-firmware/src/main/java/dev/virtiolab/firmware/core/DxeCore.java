@@ -18,6 +18,7 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.TimerDelay;
 import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.pci.cpu.CpuMemory;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 
@@ -32,10 +33,12 @@ import java.util.UUID;
  *   <li>the map key is compared with the memory map's. If it is an old one, the
  *       EXIT_BOOT_SERVICES_FAILED group is signalled and the caller told INVALID_PARAMETER; it may
  *       fetch the map and call again;
+ *   <li>hooks learn that the map is accepted ({@link ExitBootServicesHook}; not in edk2);
  *   <li>the EXIT_BOOT_SERVICES group. From here nothing can fail, and nobody looks at the map
  *       again: what a handler changes there stays unnoticed;
  *   <li>boot services are gone. A call to any of them, which on a real machine would jump through a
- *       zeroed table, throws {@link IllegalStateException}.
+ *       zeroed table, throws {@link IllegalStateException};
+ *   <li>hooks may act a last time (proposed on edk2-devel, and not adopted there).
  * </ol>
  *
  * A group's members run where its signal is raised if they notify above the caller's level; called
@@ -50,20 +53,22 @@ public final class DxeCore implements BootServices {
   private final PoolAllocator pool;
   private final HandleDatabase handles;
 
+  private final boolean checksKey;
+  private final boolean locksMap;
+  private final List<ExitBootServicesHook> exitHooks = new ArrayList<>();
   private boolean exitBootServicesCalled;
   private boolean gone;
 
   public DxeCore(CpuMemory memory, CpuClock clock, HandOff handOff) {
-    this(memory, clock, handOff, GroupOrder.EDK2);
+    this(memory, clock, handOff, CoreSetup.EDK2);
   }
 
-  /**
-   * @param groupOrder in which order the members of a group are queued
-   */
-  public DxeCore(CpuMemory memory, CpuClock clock, HandOff handOff, GroupOrder groupOrder) {
-    NotifyQueue queue = new NotifyQueue();
-    tpl = new TplService(queue);
-    events = new EventService(tpl, queue, groupOrder);
+  public DxeCore(CpuMemory memory, CpuClock clock, HandOff handOff, CoreSetup setup) {
+    NotifyQueue queue = new NotifyQueue(setup);
+    tpl = new TplService(queue, setup.dispatchObserver());
+    events = new EventService(tpl, queue, setup);
+    checksKey = !setup.has(CoreDefect.KEY_UNCHECKED);
+    locksMap = !setup.has(CoreDefect.MAP_NOT_LOCKED);
     timers = new TimerService(clock, tpl, events);
     idleLoop = new IdleLoop(clock, tpl, events, timers);
     pages = new PageAllocator(tpl, events, handOff);
@@ -76,6 +81,21 @@ public final class DxeCore implements BootServices {
     return gone;
   }
 
+  /** Calls {@code hook} at ExitBootServices; of several, in the order in which they were added. */
+  public void onExitBootServices(ExitBootServicesHook hook) {
+    exitHooks.add(hook);
+  }
+
+  /** The key that the memory map has now, for who looks from outside when GetMemoryMap is gone. */
+  public long memoryMapKey() {
+    return pages.mapKey();
+  }
+
+  /** The memory map as it is now, likewise. */
+  public List<MemoryDescriptor> memoryMap() {
+    return pages.map();
+  }
+
   @Override
   public EfiStatus exitBootServices(long mapKey) {
     requireBootServices("exitBootServices");
@@ -85,12 +105,16 @@ public final class DxeCore implements BootServices {
       exitBootServicesCalled = true;
     }
     timers.switchOff();
-    if (!pages.isCurrent(mapKey)) {
+    if (checksKey && !pages.isCurrent(mapKey)) {
       events.signalGroup(EventGroups.EXIT_BOOT_SERVICES_FAILED);
       return EfiStatus.INVALID_PARAMETER;
     }
+    if (locksMap) {
+      exitHooks.forEach(ExitBootServicesHook::memoryMapAccepted);
+    }
     events.signalGroup(EventGroups.EXIT_BOOT_SERVICES);
     gone = true;
+    exitHooks.forEach(ExitBootServicesHook::aboutToReturn);
     return EfiStatus.SUCCESS;
   }
 

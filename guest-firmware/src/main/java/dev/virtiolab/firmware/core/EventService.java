@@ -21,16 +21,18 @@ final class EventService {
   private final TplService tpl;
   private final NotifyQueue queue;
   private final GroupOrder groupOrder;
+  private final boolean oneByOne;
 
   /** Events that notify on signal, in order of creation; a group is walked from the end. */
   private final List<CoreEvent> signalList = new ArrayList<>();
 
   private long nextSerial;
 
-  EventService(TplService tpl, NotifyQueue queue, GroupOrder groupOrder) {
+  EventService(TplService tpl, NotifyQueue queue, CoreSetup setup) {
     this.tpl = tpl;
     this.queue = queue;
-    this.groupOrder = groupOrder;
+    groupOrder = setup.groupOrder();
+    oneByOne = setup.has(CoreDefect.GROUP_ONE_BY_ONE);
   }
 
   EfiStatus create(
@@ -98,9 +100,22 @@ final class EventService {
 
   /** Queues all members of a group before any of them runs, whether they are signalled or not. */
   void signalGroup(UUID group) {
+    if (oneByOne) {
+      signalOneByOne(group);
+      return;
+    }
     int old = tpl.raise(Tpl.HIGH_LEVEL);
     queueGroup(group);
     tpl.restore(old);
+  }
+
+  /** {@link CoreDefect#GROUP_ONE_BY_ONE}. */
+  private void signalOneByOne(UUID group) {
+    for (CoreEvent member : inOrder(group)) {
+      int old = tpl.raise(Tpl.HIGH_LEVEL);
+      queue.append(member);
+      tpl.restore(old);
+    }
   }
 
   EfiStatus check(Event userEvent) {
@@ -142,9 +157,12 @@ final class EventService {
   }
 
   private void queueGroup(UUID group) {
-    if (!hasMembers(group)) {
-      return; // nor is a list made: MEMORY_MAP_CHANGE is signalled for every page taken
+    if (hasMembers(group)) { // else no list is made: the map changes with every page taken
+      inOrder(group).forEach(queue::append);
     }
+  }
+
+  private List<CoreEvent> inOrder(UUID group) {
     List<CoreEvent> members = new ArrayList<>();
     for (int i = signalList.size() - 1; i >= 0; i--) {
       if (group.equals(signalList.get(i).group())) {
@@ -156,7 +174,7 @@ final class EventService {
       throw new IllegalStateException(
           "no permutation of the group's members: members=" + members + " order=" + order);
     }
-    order.forEach(queue::append);
+    return order;
   }
 
   private boolean hasMembers(UUID group) {

@@ -10,6 +10,14 @@ final class NotifyQueue {
   /** Bit n is set while level n has somebody in its queue. */
   private int pending;
 
+  private final boolean lastFirst;
+  private final boolean lowestFirst;
+
+  NotifyQueue(CoreSetup setup) {
+    lastFirst = setup.has(CoreDefect.LAST_QUEUED_FIRST);
+    lowestFirst = setup.has(CoreDefect.LOWEST_LEVEL_FIRST);
+  }
+
   /** Puts the event at the end of its level's queue; one that is queued already moves there. */
   void append(CoreEvent event) {
     remove(event);
@@ -29,16 +37,20 @@ final class NotifyQueue {
 
   /** Takes the first of a level, or returns null. */
   CoreEvent takeFirst(int level) {
-    CoreEvent event = levels[level].pollFirst();
+    CoreEvent event = lastFirst ? levels[level].pollLast() : levels[level].pollFirst();
     if (event != null) {
       taken(event);
     }
     return event;
   }
 
-  /** The highest level with somebody in its queue, or -1. */
-  int highestPending() {
-    return 31 - Integer.numberOfLeadingZeros(pending);
+  /** The highest level above {@code floor} with somebody in its queue, or -1. */
+  int nextAbove(int floor) {
+    int above = pending & -2 << floor;
+    if (lowestFirst && above != 0) {
+      return Integer.numberOfTrailingZeros(above);
+    }
+    return 31 - Integer.numberOfLeadingZeros(above);
   }
 
   private void taken(CoreEvent event) {

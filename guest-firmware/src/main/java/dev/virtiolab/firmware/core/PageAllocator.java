@@ -103,6 +103,16 @@ final class PageAllocator {
     return map.key() == mapKey;
   }
 
+  /** The key that the map has now. */
+  long mapKey() {
+    return map.key();
+  }
+
+  /** The map as it is now. */
+  List<MemoryDescriptor> map() {
+    return map.descriptors();
+  }
+
   /** Whether pages or pool of this type can be asked for. */
   static boolean isAllocatable(MemoryType type) {
     return type != null

@@ -21,12 +21,14 @@ final class TplService {
   private static final int FALLS_PER_LOOK = 16;
 
   private final NotifyQueue queue;
+  private final DispatchObserver observer;
   private Runnable interrupt = () -> {};
   private int current = Tpl.APPLICATION;
   private int fallsUntilLook = FALLS_PER_LOOK;
 
-  TplService(NotifyQueue queue) {
+  TplService(NotifyQueue queue, DispatchObserver observer) {
     this.queue = queue;
+    this.observer = observer;
   }
 
   /** Wires the timer's interrupt; {@code handler} does nothing while none is due. */
@@ -52,7 +54,7 @@ final class TplService {
       throw new IllegalStateException("restoreTpl: from=" + current + " to=" + oldTpl);
     }
     boolean enablesInterrupts = current == Tpl.HIGH_LEVEL;
-    for (int level = queue.highestPending(); level > oldTpl; level = queue.highestPending()) {
+    for (int level = queue.nextAbove(oldTpl); level >= 0; level = queue.nextAbove(oldTpl)) {
       current = level;
       dispatch(level);
     }
@@ -72,7 +74,9 @@ final class TplService {
 
   private void dispatch(int level) {
     for (CoreEvent event = next(level); event != null; event = next(level)) {
+      observer.entered(event);
       event.runNotify();
+      observer.left(event);
       if (current != level) {
         throw new IllegalStateException(
             "notification left the TPL changed: " + event + " tpl=" + current);

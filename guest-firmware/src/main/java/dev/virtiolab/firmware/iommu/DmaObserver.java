@@ -7,8 +7,7 @@ import dev.virtiolab.firmware.uefi.EfiStatus;
 /**
  * Who is told of what drivers do about DMA: of each call of PciIo's Map, Unmap, AllocateBuffer and
  * FreeBuffer that got as far as the bus, on every platform, with or without an IOMMU. What the
- * IOMMU driver does of its own accord, as when it takes everything down at ExitBootServices, does
- * not pass here.
+ * IOMMU driver takes down of its own accord, at ExitBootServices, is told by the IOMMU driver.
  *
  * <p>Called on the firmware's thread, after the fact, and before the driver knows the outcome. An
  * observer must be quick, must not call back into the firmware and must not throw. Nothing is
@@ -56,6 +55,12 @@ public interface DmaObserver {
    * @param status an error: nothing was unmapped
    */
   default void unmapped(int requesterId, DmaMapping mapping, EfiStatus status) {}
+
+  /**
+   * The mapping was taken down without its driver's Unmap: at ExitBootServices, on behalf of a
+   * {@link TeardownPolicy}.
+   */
+  default void tornDown(DmaMapping mapping) {}
 
   /**
    * AllocateBuffer has succeeded.

@@ -50,7 +50,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   private final CpuMemory memory;
   private final PageEncMask encMask;
   private final ReservedSlots slots;
-  private final TeardownPolicy teardownPolicy;
+  private final DmaObserver observer;
   private final DmaCounters counters;
   private final MappingPool<MapInfo> mapInfos = new MappingPool<>(MapInfo.class, MapInfo::new);
 
@@ -63,34 +63,29 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   /**
    * @param pageAttributes the guest's C-bits
    * @param slots the reserved bounce buffers
-   * @param teardownPolicy who unmaps at ExitBootServices
+   * @param observer told what is taken down without a driver's Unmap
    */
   public IoMmuDxe(
       BootServices bootServices,
       CpuMemory memory,
       PageAttributes pageAttributes,
       BounceSlots slots,
-      TeardownPolicy teardownPolicy,
-      DmaCounters counters) {
+      DmaCounters counters,
+      DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
     this.encMask = new PageEncMask(pageAttributes, counters);
     this.slots = new ReservedSlots(slots, encMask, memory, counters);
-    this.teardownPolicy = teardownPolicy;
     this.counters = counters;
+    this.observer = observer;
   }
 
   /**
-   * The driver's entry point: arms the teardown, installs the protocol, reserves the slots. Where
-   * there is no room for the slots the driver does without, as edk2's does; {@link
-   * DmaCounters#slotsReserved()} tells.
+   * The driver's entry point: installs the protocol, reserves the slots. Where there is no room for
+   * the slots the driver does without, as edk2's does; {@link DmaCounters#slotsReserved()} tells.
    */
   public EfiStatus start() {
-    EfiStatus status = teardownPolicy.arm(bootServices, this);
-    if (status.isError()) {
-      return status;
-    }
-    status = bootServices.installProtocolInterface(new Ref<>(), IoMmu.PROTOCOL, this);
+    EfiStatus status = bootServices.installProtocolInterface(new Ref<>(), IoMmu.PROTOCOL, this);
     if (status.isError()) {
       return status;
     }
@@ -376,6 +371,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
     lockMemoryMap();
     for (MapInfo mapInfo = mapInfos.newest(); mapInfo != null; mapInfo = mapInfos.newest()) {
       unmapWorker(mapInfo);
+      observer.tornDown(mapInfo);
     }
   }
 

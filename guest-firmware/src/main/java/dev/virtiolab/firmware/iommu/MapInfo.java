@@ -17,7 +17,7 @@ final class MapInfo extends PooledMapping<MapInfo> {
   CommonBuffer commonBuffer;
 
   @Override
-  void forget() {
+  protected void forget() {
     commonBuffer = null;
   }
 }

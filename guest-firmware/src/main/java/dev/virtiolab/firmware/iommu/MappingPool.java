@@ -12,8 +12,8 @@ import java.util.function.Supplier;
  *
  * @param <M> the driver's own kind of mapping
  */
-final class MappingPool<M extends PooledMapping<M>> {
-  static final int QUARANTINE = 64;
+public final class MappingPool<M extends PooledMapping<M>> {
+  public static final int QUARANTINE = 64;
 
   private final Class<M> kind;
   private final Supplier<M> maker;
@@ -30,13 +30,13 @@ final class MappingPool<M extends PooledMapping<M>> {
   /**
    * @param maker of mappings of {@code kind}
    */
-  MappingPool(Class<M> kind, Supplier<M> maker) {
+  public MappingPool(Class<M> kind, Supplier<M> maker) {
     this.kind = kind;
     this.maker = maker;
   }
 
   /** A mapping to fill in; it is not open yet. */
-  M acquire() {
+  public M acquire() {
     if (closedCount <= QUARANTINE) {
       M made = maker.get();
       made.pool = this;
@@ -50,7 +50,7 @@ final class MappingPool<M extends PooledMapping<M>> {
   }
 
   /** Puts a mapping that was acquired in front of the open ones. */
-  void open(M mapping) {
+  public void open(M mapping) {
     mapping.open = true;
     mapping.previous = null;
     mapping.next = newest;
@@ -62,7 +62,7 @@ final class MappingPool<M extends PooledMapping<M>> {
   }
 
   /** The open mapping that {@code mapping} is, or null. */
-  M find(DmaMapping mapping) {
+  public M find(DmaMapping mapping) {
     if (!kind.isInstance(mapping)) {
       return null;
     }
@@ -71,7 +71,7 @@ final class MappingPool<M extends PooledMapping<M>> {
   }
 
   /** Takes a mapping out of the open ones. */
-  void close(M mapping) {
+  public void close(M mapping) {
     mapping.open = false;
     openCount--;
     if (mapping.previous == null) {
@@ -87,7 +87,7 @@ final class MappingPool<M extends PooledMapping<M>> {
   }
 
   /** Lets a mapping that is not open be used again, some time. */
-  void release(M mapping) {
+  public void release(M mapping) {
     mapping.forget();
     if (closedCount == 0) {
       longestClosed = mapping;
@@ -98,11 +98,13 @@ final class MappingPool<M extends PooledMapping<M>> {
     closedCount++;
   }
 
-  M newest() {
+  /** The mapping that was opened last and is open still, or null. */
+  public M newest() {
     return newest;
   }
 
-  int openCount() {
+  /** Mappings that are open. */
+  public int openCount() {
     return openCount;
   }
 }

@@ -63,7 +63,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   /** The highest address that a 32-bit device reaches; negative: none. */
   private final long lastBelow4Gib;
 
-  private final TeardownPolicy teardownPolicy;
+  private final DmaObserver observer;
   private final DmaCounters counters;
   private final BouncePool bouncePool;
   private final MappingPool<NonCoherentMapping> mappings =
@@ -76,15 +76,15 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
 
   /**
    * @param inbound the bus addresses by which bus masters reach the CPU's addresses from 0 on
-   * @param teardownPolicy who unmaps at ExitBootServices
+   * @param observer told what is taken down without a driver's Unmap
    */
   public NonCoherentDmaDxe(
       BootServices bootServices,
       CpuMemory memory,
       CpuCache cache,
       HandOff.Range inbound,
-      TeardownPolicy teardownPolicy,
-      DmaCounters counters) {
+      DmaCounters counters,
+      DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
     this.cache = cache;
@@ -92,17 +92,14 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
     this.inboundBytes = inbound.length();
     this.lineMask = cache.lineBytes() - 1;
     this.lastBelow4Gib = BASE_4_GIB - 1 - offset;
-    this.teardownPolicy = teardownPolicy;
     this.counters = counters;
+    this.observer = observer;
     this.bouncePool = new BouncePool(bootServices, lastBelow4Gib);
   }
 
-  /** The driver's entry point: arms the teardown, installs the protocol. */
+  /** The driver's entry point: installs the protocol. */
   public EfiStatus start() {
-    EfiStatus status = teardownPolicy.arm(bootServices, this);
-    return status.isError()
-        ? status
-        : bootServices.installProtocolInterface(new Ref<>(), IoMmu.PROTOCOL, this);
+    return bootServices.installProtocolInterface(new Ref<>(), IoMmu.PROTOCOL, this);
   }
 
   // ---- Map and Unmap
@@ -320,6 +317,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
     lockMemoryMap();
     for (NonCoherentMapping open = mappings.newest(); open != null; open = mappings.newest()) {
       unmapWorker(open);
+      observer.tornDown(open);
     }
   }
 

@@ -11,7 +11,7 @@ final class NonCoherentMapping extends PooledMapping<NonCoherentMapping> {
   DmaBuffer uncachedBuffer;
 
   @Override
-  void forget() {
+  protected void forget() {
     uncachedBuffer = null;
   }
 }

@@ -5,33 +5,40 @@ import dev.virtiolab.firmware.uefi.DmaOperation;
 import dev.virtiolab.firmware.uefi.IoMmu;
 
 /**
- * One mapping of an IOMMU driver; open while it is in its {@link MappingPool}'s list.
+ * One mapping of an IOMMU driver, or of the root bridge where there is none; open while it is in
+ * its {@link MappingPool}'s list.
  *
  * @param <M> the driver's own kind of mapping
  */
-abstract class PooledMapping<M extends PooledMapping<M>> implements DmaMapping {
+public abstract class PooledMapping<M extends PooledMapping<M>> implements DmaMapping {
   // The pool's.
   MappingPool<M> pool;
   M previous;
   M next;
   boolean open;
 
-  DmaOperation operation;
-  long numberOfBytes;
+  /** As Map was asked. */
+  protected DmaOperation operation;
+
+  /** Likewise. */
+  protected long numberOfBytes;
+
+  /** A mapping that is not open. */
+  protected PooledMapping() {}
 
   /** Whether the mapping is for a device that reads memory and does nothing else. */
-  final boolean isRead() {
+  public final boolean isRead() {
     return operation == DmaOperation.BUS_MASTER_READ || operation == DmaOperation.BUS_MASTER_READ64;
   }
 
   /** Whether the mapping is for a device that writes memory and does nothing else. */
-  final boolean isWrite() {
+  public final boolean isWrite() {
     return operation == DmaOperation.BUS_MASTER_WRITE
         || operation == DmaOperation.BUS_MASTER_WRITE64;
   }
 
   /** What the operation stands for in SetAttribute. */
-  final long impliedAccess() {
+  public final long impliedAccess() {
     if (isRead()) {
       return IoMmu.ACCESS_READ;
     }
@@ -39,5 +46,5 @@ abstract class PooledMapping<M extends PooledMapping<M>> implements DmaMapping {
   }
 
   /** Forgets what would keep objects alive, before the mapping waits to be used again. */
-  abstract void forget();
+  protected abstract void forget();
 }

@@ -32,7 +32,14 @@ public final class RequeueCallback implements TeardownPolicy {
   }
 
   @Override
-  public EfiStatus arm(BootServices bootServices, MappingTeardown teardown) {
+  public String title() {
+    return "the IOMMU driver, from a second CALLBACK event that its CALLBACK handler signals";
+  }
+
+  @Override
+  public EfiStatus arm(TeardownSeat seat) {
+    BootServices bootServices = seat.bootServices();
+    MappingTeardown teardown = seat.mappings();
     Ref<Event> second = new Ref<>();
     EfiStatus status =
         bootServices.createEvent(

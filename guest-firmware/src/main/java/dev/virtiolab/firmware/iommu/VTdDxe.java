@@ -63,7 +63,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private final VTdUnit unit;
   private final VTdTables tables;
   private final int levels;
-  private final TeardownPolicy teardownPolicy;
+  private final DmaObserver observer;
   private final DmaCounters counters;
   private final BouncePool bouncePool;
   private final MappingPool<VTdMapping> mappings =
@@ -83,28 +83,28 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
 
   /**
    * @param handOff says where RAM ends and where the unit is; there is one
-   * @param teardownPolicy what becomes of mappings and translation at ExitBootServices
+   * @param observer told what is taken down without a driver's Unmap
    */
   public VTdDxe(
       BootServices bootServices,
       CpuMemory memory,
       CpuBus bus,
       HandOff handOff,
-      TeardownPolicy teardownPolicy,
-      DmaCounters counters) {
+      DmaCounters counters,
+      DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
     this.unit = new VTdUnit(bus, handOff.remapping().orElseThrow().base());
     this.levels = VTdTables.levelsFor(handOff.ram().getLast().limit());
     this.tables = new VTdTables(bootServices, memory, levels);
-    this.teardownPolicy = teardownPolicy;
     this.counters = counters;
+    this.observer = observer;
     this.bouncePool = BouncePool.ofZeros(bootServices, BELOW_4_GIB, memory);
   }
 
   /**
-   * The driver's entry point: tables in which nothing is mapped, translation on, the teardown armed
-   * and the protocol installed.
+   * The driver's entry point: tables in which nothing is mapped, translation on, and the protocol
+   * installed.
    *
    * @return NOT_FOUND where no unit answers, UNSUPPORTED for one that this driver cannot drive,
    *     DEVICE_ERROR for one that does not do as it is told
@@ -123,9 +123,6 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
     if (!status.isError()) {
       unit.takeFaults();
       status = unit.setTranslation(true);
-    }
-    if (!status.isError()) {
-      status = teardownPolicy.arm(bootServices, this);
     }
     return status.isError()
         ? status
@@ -413,6 +410,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
     lockMemoryMap();
     for (VTdMapping open = mappings.newest(); open != null; open = mappings.newest()) {
       unmapWorker(open);
+      observer.tornDown(open);
     }
   }
 

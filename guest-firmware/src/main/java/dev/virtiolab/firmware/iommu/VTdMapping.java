@@ -29,7 +29,7 @@ final class VTdMapping extends PooledMapping<VTdMapping> {
   DmaBuffer buffer;
 
   @Override
-  void forget() {
+  protected void forget() {
     device = null;
     buffer = null;
   }

@@ -1,6 +1,5 @@
 package dev.virtiolab.firmware.iommu;
 
-import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Event;
 import dev.virtiolab.firmware.uefi.EventType;
@@ -28,17 +27,26 @@ public record VTdPolicy(boolean keepTranslation) implements TeardownPolicy {
   }
 
   @Override
-  public EfiStatus arm(BootServices bootServices, MappingTeardown teardown) {
-    return bootServices.createEvent(
-        EventType.SIGNAL_EXIT_BOOT_SERVICES,
-        Tpl.CALLBACK,
-        (event, context) -> {
-          teardown.lockMemoryMap();
-          if (!keepTranslation) {
-            teardown.stopTranslation();
-          }
-        },
-        null,
-        new Ref<Event>());
+  public String title() {
+    return keepTranslation ? "translation stays on" : "translation is switched off";
+  }
+
+  @Override
+  public boolean needsRemapping() {
+    return true;
+  }
+
+  @Override
+  public EfiStatus arm(TeardownSeat seat) {
+    if (keepTranslation) {
+      return EfiStatus.SUCCESS;
+    }
+    return seat.bootServices()
+        .createEvent(
+            EventType.SIGNAL_EXIT_BOOT_SERVICES,
+            Tpl.CALLBACK,
+            (event, context) -> seat.mappings().stopTranslation(),
+            null,
+            new Ref<Event>());
   }
 }

@@ -100,6 +100,16 @@ public final class PciBusDxe {
     return List.copyOf(handles);
   }
 
+  /** Clears the Bus Master Enable of every function that has a PciIo and is no bridge. */
+  public void disableBusMasters() {
+    for (PciFunction function : functions) {
+      if (function.pciIo != null && !function.isBridge) {
+        function.pciIo.attributes(
+            PciIo.AttributeOperation.DISABLE, PciIo.ATTRIBUTE_BUS_MASTER, null);
+      }
+    }
+  }
+
   // Scan
 
   private void scanBus(int bus, PciFunction parent) {

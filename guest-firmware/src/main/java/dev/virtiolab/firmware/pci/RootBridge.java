@@ -2,6 +2,9 @@ package dev.virtiolab.firmware.pci;
 
 import dev.virtiolab.firmware.iommu.BufferRequest;
 import dev.virtiolab.firmware.iommu.DmaCounters;
+import dev.virtiolab.firmware.iommu.DmaObserver;
+import dev.virtiolab.firmware.iommu.MappingPool;
+import dev.virtiolab.firmware.iommu.MappingTeardown;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.DmaMapping;
@@ -22,7 +25,7 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  * <p>Config space is reached through the enhanced configuration access mechanism where the platform
  * has it, else through ports CF8h and CFCh, which show the first 256 bytes only.
  */
-public final class RootBridge {
+public final class RootBridge implements MappingTeardown {
   private static final int CONFIG_ADDRESS = 0xcf8;
   private static final int CONFIG_DATA = 0xcfc;
   private static final int CONFIG_ENABLE = 0x8000_0000;
@@ -41,24 +44,31 @@ public final class RootBridge {
   private final CpuMemory memory;
   private final PciResources resources;
   private final DmaCounters counters;
-  private final RootBridgeMapping.Pool mappings = new RootBridgeMapping.Pool();
+  private final DmaObserver observer;
+  private final MappingPool<RootBridgeMapping> mappings =
+      new MappingPool<>(RootBridgeMapping.class, RootBridgeMapping::new);
+
   private final LongRef pagesRef = new LongRef();
   private IoMmu ioMmu;
+  private boolean memoryMapLocked;
 
   /**
    * @param counters where mappings are counted that no IOMMU driver counts
+   * @param observer told what is taken down without a driver's Unmap
    */
   public RootBridge(
       BootServices bootServices,
       CpuBus bus,
       CpuMemory memory,
       PciResources resources,
-      DmaCounters counters) {
+      DmaCounters counters,
+      DmaObserver observer) {
     this.bootServices = bootServices;
     this.bus = bus;
     this.memory = memory;
     this.resources = resources;
     this.counters = counters;
+    this.observer = observer;
   }
 
   /** What the platform gave. */
@@ -254,22 +264,24 @@ public final class RootBridge {
       return ioMmu.map(passed, hostAddress, numberOfBytes, deviceAddress, mapping);
     }
     boolean reachesAll = resources.dmaAbove4G() && operation.isDualAddress();
-    EfiStatus status;
-    if (reachesAll || endsBelow4Gib(hostAddress, numberOfBytes.value)) {
-      RootBridgeMapping inPlace = mappings.acquire();
-      inPlace.bounceAddress = 0;
-      deviceAddress.value = hostAddress;
-      mapping.value = inPlace;
-      status = EfiStatus.SUCCESS;
-    } else {
-      status = mapBelow4Gib(operation, hostAddress, numberOfBytes, deviceAddress, mapping);
+    RootBridgeMapping made = mappings.acquire();
+    made.wish(singleAddress(operation), hostAddress, numberOfBytes.value);
+    if (!reachesAll && !endsBelow4Gib(hostAddress, numberOfBytes.value)) {
+      EfiStatus status = bounce(made);
+      if (status.isError()) {
+        mappings.release(made);
+        if (status != EfiStatus.UNSUPPORTED) {
+          numberOfBytes.value = 0;
+        }
+        counters.mapFailed();
+        return status;
+      }
     }
-    if (status.isError()) {
-      counters.mapFailed();
-    } else {
-      counters.mapped(operation);
-    }
-    return status;
+    mappings.open(made);
+    counters.mapped(operation);
+    deviceAddress.value = made.bounceAddress == 0 ? hostAddress : made.bounceAddress;
+    mapping.value = made;
+    return EfiStatus.SUCCESS;
   }
 
   private static boolean endsBelow4Gib(long address, long bytes) {
@@ -286,38 +298,28 @@ public final class RootBridge {
     };
   }
 
-  private EfiStatus mapBelow4Gib(
-      DmaOperation operation,
-      long hostAddress,
-      LongRef numberOfBytes,
-      LongRef deviceAddress,
-      Ref<DmaMapping> mapping) {
-    DmaOperation kind = singleAddress(operation);
-    if (kind == DmaOperation.BUS_MASTER_COMMON_BUFFER) {
-      return EfiStatus.UNSUPPORTED;
+  /** Finds a buffer below 4 GiB, and puts what the device is to read there. */
+  private EfiStatus bounce(RootBridgeMapping mapping) {
+    if (!mapping.isRead() && !mapping.isWrite()) {
+      return EfiStatus.UNSUPPORTED; // a common buffer is where it is
     }
-    long bytes = numberOfBytes.value;
-    long pages = (bytes >>> PAGE_SHIFT) + ((bytes & 0xfff) == 0 ? 0 : 1);
+    long bytes = mapping.bytes();
+    mapping.numberOfPages = (bytes >>> PAGE_SHIFT) + ((bytes & 0xfff) == 0 ? 0 : 1);
     pagesRef.value = BELOW_4_GIB;
     EfiStatus status =
         bootServices.allocatePages(
-            AllocateType.MAX_ADDRESS, MemoryType.BOOT_SERVICES_DATA, pages, pagesRef);
+            AllocateType.MAX_ADDRESS,
+            MemoryType.BOOT_SERVICES_DATA,
+            mapping.numberOfPages,
+            pagesRef);
     if (status.isError()) {
-      numberOfBytes.value = 0;
       return status;
     }
-    RootBridgeMapping bounce = mappings.acquire();
-    bounce.bounceAddress = pagesRef.value;
-    bounce.writesMemory = kind == DmaOperation.BUS_MASTER_WRITE;
-    bounce.hostAddress = hostAddress;
-    bounce.numberOfBytes = bytes;
-    bounce.numberOfPages = pages;
-    if (!bounce.writesMemory) {
-      memory.copy(hostAddress, bounce.bounceAddress, bytes);
+    mapping.bounceAddress = pagesRef.value;
+    if (mapping.isRead()) {
+      memory.copy(mapping.hostAddress, mapping.bounceAddress, bytes);
       counters.bouncedToDevice(bytes);
     }
-    deviceAddress.value = bounce.bounceAddress;
-    mapping.value = bounce;
     return EfiStatus.SUCCESS;
   }
 
@@ -331,20 +333,24 @@ public final class RootBridge {
       counters.unmapInvalid();
       return EfiStatus.INVALID_PARAMETER;
     }
-    if (ours.bounceAddress != 0) {
-      endBounce(ours);
-    }
-    mappings.release(ours);
-    counters.unmapped();
+    unmapWorker(ours);
     return EfiStatus.SUCCESS;
   }
 
-  private void endBounce(RootBridgeMapping bounce) {
-    if (bounce.writesMemory) {
-      memory.copy(bounce.bounceAddress, bounce.hostAddress, bounce.numberOfBytes);
-      counters.bouncedFromDevice(bounce.numberOfBytes);
+  private void unmapWorker(RootBridgeMapping mapping) {
+    if (mapping.bounceAddress != 0 && mapping.isWrite()) {
+      memory.copy(mapping.bounceAddress, mapping.hostAddress, mapping.bytes());
+      counters.bouncedFromDevice(mapping.bytes());
     }
-    bootServices.freePages(bounce.bounceAddress, bounce.numberOfPages);
+    mappings.close(mapping);
+    counters.unmapped();
+    if (memoryMapLocked) {
+      return;
+    }
+    if (mapping.bounceAddress != 0) {
+      bootServices.freePages(mapping.bounceAddress, mapping.numberOfPages);
+    }
+    mappings.release(mapping);
   }
 
   /** AllocateBuffer of the protocol. */
@@ -386,5 +392,30 @@ public final class RootBridge {
    */
   EfiStatus flush() {
     return ioMmu != null ? ioMmu.flush() : EfiStatus.SUCCESS;
+  }
+
+  // ---- ExitBootServices, where there is no IOMMU driver
+
+  @Override
+  public void lockMemoryMap() {
+    memoryMapLocked = true;
+  }
+
+  @Override
+  public void unmapAll() {
+    lockMemoryMap();
+    for (RootBridgeMapping open = mappings.newest(); open != null; open = mappings.newest()) {
+      unmapWorker(open);
+      observer.tornDown(open);
+    }
+  }
+
+  /** {@inheritDoc} There are none here. */
+  @Override
+  public void releaseSlots() {}
+
+  @Override
+  public int openMappings() {
+    return mappings.openCount();
   }
 }

@@ -1,6 +1,7 @@
 package dev.virtiolab.firmware.pci;
 
-import dev.virtiolab.firmware.uefi.DmaMapping;
+import dev.virtiolab.firmware.iommu.PooledMapping;
+import dev.virtiolab.firmware.uefi.DmaOperation;
 
 /**
  * A mapping that the root bridge made without an IOMMU: of a buffer that the device can reach where
@@ -10,64 +11,27 @@ import dev.virtiolab.firmware.uefi.DmaMapping;
  * object of its own, so that whoever is told of it can tell it from others, and a second Unmap is
  * seen for what it is.
  */
-final class RootBridgeMapping implements DmaMapping {
-  /** Those that wait to be used again, so that Map allocates nothing once as many exist. */
-  static final class Pool {
-    /** A mapping is not used again before so many others were released after it. */
-    static final int QUARANTINE = 64;
-
-    private RootBridgeMapping longestReleased;
-    private RootBridgeMapping lastReleased;
-    private int released;
-
-    /** An open mapping to fill in. */
-    RootBridgeMapping acquire() {
-      RootBridgeMapping mapping = longestReleased;
-      if (released <= QUARANTINE) {
-        mapping = new RootBridgeMapping(this);
-      } else {
-        longestReleased = mapping.next;
-        mapping.next = null;
-        released--;
-      }
-      mapping.open = true;
-      return mapping;
-    }
-
-    /** The open mapping of this pool that {@code mapping} is, or null. */
-    RootBridgeMapping find(DmaMapping mapping) {
-      return mapping instanceof RootBridgeMapping ours && ours.owner == this && ours.open
-          ? ours
-          : null;
-    }
-
-    /** Closes a mapping, to be used again some time. */
-    void release(RootBridgeMapping mapping) {
-      mapping.open = false;
-      if (released == 0) {
-        longestReleased = mapping;
-      } else {
-        lastReleased.next = mapping;
-      }
-      lastReleased = mapping;
-      released++;
-    }
-  }
-
-  private final Pool owner;
-  private RootBridgeMapping next;
-  private boolean open;
+final class RootBridgeMapping extends PooledMapping<RootBridgeMapping> {
+  long hostAddress;
 
   /** Where the device reaches the bytes instead, or 0 where it reaches the client's buffer. */
   long bounceAddress;
 
-  // Of one that bounces:
-  boolean writesMemory;
-  long hostAddress;
-  long numberOfBytes;
+  /** Of the bounce buffer. */
   long numberOfPages;
 
-  private RootBridgeMapping(Pool owner) {
-    this.owner = owner;
+  /** A client's wish, of the kind whose address has 32 bits. */
+  void wish(DmaOperation wished, long address, long bytes) {
+    operation = wished;
+    hostAddress = address;
+    numberOfBytes = bytes;
+    bounceAddress = 0;
   }
+
+  long bytes() {
+    return numberOfBytes;
+  }
+
+  @Override
+  protected void forget() {}
 }

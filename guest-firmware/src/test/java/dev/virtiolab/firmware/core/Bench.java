@@ -31,7 +31,7 @@ final class Bench {
   }
 
   Bench(GroupOrder order) {
-    core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES), order);
+    core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES), CoreSetup.of(order));
   }
 
   /** A notification that writes its name to the log. */

@@ -93,9 +93,9 @@ class EventModelTest {
 
   /** The core's own classes. */
   private static final class Real implements Player {
-    private final NotifyQueue queue = new NotifyQueue();
-    private final TplService tpl = new TplService(queue);
-    private final EventService service = new EventService(tpl, queue, GroupOrder.EDK2);
+    private final NotifyQueue queue = new NotifyQueue(CoreSetup.EDK2);
+    private final TplService tpl = new TplService(queue, DispatchObserver.NONE);
+    private final EventService service = new EventService(tpl, queue, CoreSetup.EDK2);
     private final List<Event> events = new ArrayList<>();
 
     Real(Script script) {

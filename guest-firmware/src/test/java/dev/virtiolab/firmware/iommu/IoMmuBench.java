@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.FakeSevMemory;
 import dev.virtiolab.firmware.fixture.HandOffs;
+import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOff.Range;
@@ -38,8 +39,9 @@ final class IoMmuBench {
   }
 
   IoMmuBench(BounceSlots slots, TeardownPolicy policy) {
-    ioMmu = new IoMmuDxe(core, memory, memory, slots, policy, counters);
+    ioMmu = new IoMmuDxe(core, memory, memory, slots, counters, DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, ioMmu.start());
+    TestSeat.arm(policy, core, ioMmu);
   }
 
   EfiStatus map(DmaOperation operation, long host, long length) {

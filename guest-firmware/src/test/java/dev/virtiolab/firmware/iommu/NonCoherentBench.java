@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.HandOffs;
+import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOff.Range;
@@ -59,8 +60,9 @@ final class NonCoherentBench {
   NonCoherentBench(TeardownPolicy policy) {
     dma =
         new NonCoherentDmaDxe(
-            core, memory, memory, HAND_OFF.inbound().orElseThrow(), policy, counters);
+            core, memory, memory, HAND_OFF.inbound().orElseThrow(), counters, DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, dma.start());
+    TestSeat.arm(policy, core, dma);
   }
 
   EfiStatus map(DmaOperation operation, long host, long length) {

@@ -52,8 +52,8 @@ class NonCoherentPlatformDmaTest {
           platform.cpuMemory(),
           platform.cpuCache().orElseThrow(),
           handOff.inbound().orElseThrow(),
-          new RequeueCallback(),
-          counters);
+          counters,
+          DmaObserver.NONE);
   private final LongRef bytes = new LongRef();
   private final LongRef device = new LongRef();
   private final Ref<DmaMapping> mapping = new Ref<>();

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.*;
 
 import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.HandOffs;
+import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.iommu.BounceSlots.SlotClass;
 import dev.virtiolab.firmware.uefi.AllocateType;
@@ -141,9 +142,10 @@ class SevPlatformDmaTest {
             platform.cpuMemory(),
             platform.pageAttributes().orElseThrow(),
             slots,
-            new RequeueCallback(),
-            new DmaCounters());
+            new DmaCounters(),
+            DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, ioMmu.start());
+    TestSeat.arm(new RequeueCallback(), core, ioMmu);
     return ioMmu;
   }
 

@@ -3,10 +3,11 @@ package dev.virtiolab.firmware.iommu;
 import static dev.virtiolab.firmware.uefi.DmaOperation.*;
 import static org.junit.jupiter.api.Assertions.*;
 
+import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.FakeSevMemory;
 import dev.virtiolab.firmware.fixture.FakeSevMemory.Flip;
+import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.iommu.BounceSlots.SlotClass;
-import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.DmaMapping;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.EventType;
@@ -81,9 +82,10 @@ class TeardownTest {
             first.memory,
             first.memory,
             BounceSlots.NONE,
-            new Recorder(order),
-            first.counters);
+            first.counters,
+            DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, second.start());
+    TestSeat.arm(new Recorder(order), first.core, second);
     assertEquals(EfiStatus.SUCCESS, first.exitBootServices());
     assertEquals(List.of("driver", "unmapAll", "releaseSlots"), order);
   }
@@ -216,33 +218,40 @@ class TeardownTest {
     }
 
     @Override
-    public EfiStatus arm(BootServices bootServices, MappingTeardown teardown) {
+    public String title() {
+      return "requeue-callback, watched";
+    }
+
+    @Override
+    public EfiStatus arm(TeardownSeat seat) {
+      MappingTeardown teardown = seat.mappings();
       return new RequeueCallback()
           .arm(
-              bootServices,
-              new MappingTeardown() {
-                @Override
-                public void lockMemoryMap() {
-                  teardown.lockMemoryMap();
-                }
+              new TestSeat(
+                  (DxeCore) seat.bootServices(),
+                  new MappingTeardown() {
+                    @Override
+                    public void lockMemoryMap() {
+                      teardown.lockMemoryMap();
+                    }
 
-                @Override
-                public void unmapAll() {
-                  order.add("unmapAll");
-                  teardown.unmapAll();
-                }
+                    @Override
+                    public void unmapAll() {
+                      order.add("unmapAll");
+                      teardown.unmapAll();
+                    }
 
-                @Override
-                public void releaseSlots() {
-                  order.add("releaseSlots");
-                  teardown.releaseSlots();
-                }
+                    @Override
+                    public void releaseSlots() {
+                      order.add("releaseSlots");
+                      teardown.releaseSlots();
+                    }
 
-                @Override
-                public int openMappings() {
-                  return teardown.openMappings();
-                }
-              });
+                    @Override
+                    public int openMappings() {
+                      return teardown.openMappings();
+                    }
+                  }));
     }
   }
 }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.fixture.HandOffs;
+import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOff.Range;
@@ -101,11 +102,14 @@ class VTdDxeTest {
   }
 
   private void start(TeardownPolicy policy) {
-    vtd = new VTdDxe(core, memory, bridge, handOff, policy, counters);
+    vtd = new VTdDxe(core, memory, bridge, handOff, counters, DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, vtd.start());
+    TestSeat.arm(policy, core, vtd);
     PciBusDxe bus =
         new PciBusDxe(
-            core, new RootBridge(core, bridge, memory, PciResources.of(handOff), counters));
+            core,
+            new RootBridge(
+                core, bridge, memory, PciResources.of(handOff), counters, DmaObserver.NONE));
     assertEquals(EfiStatus.SUCCESS, bus.start());
     // The host bridge is the first.
     first = bus.handles().get(1);

@@ -2,6 +2,7 @@ package dev.virtiolab.firmware.pci;
 
 import static org.junit.jupiter.api.Assertions.*;
 
+import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.pci.FakePci.Function;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.PciIo;
@@ -222,7 +223,13 @@ class HostilePciTest {
     PciBusDxe driver =
         new PciBusDxe(
             around.core,
-            new RootBridge(around.core, bus, around.memory, PciBench.RESOURCES, around.counters));
+            new RootBridge(
+                around.core,
+                bus,
+                around.memory,
+                PciBench.RESOURCES,
+                around.counters,
+                DmaObserver.NONE));
     assertEquals(EfiStatus.SUCCESS, driver.start());
     return driver;
   }

@@ -97,7 +97,8 @@ public final class DmaCheck {
       ledger.watch(board.platform());
       board.nic().observe(new NicNotes(journal));
       clock.drive(() -> board.nic().poll(BATCH));
-      DriverHost host = new DriverHost(board.toBoard(clock), bounceSlots, ledger);
+      DriverHost host =
+          new DriverHost(board.toBoard(clock), DriverHost.Setup.of(bounceSlots).observedBy(ledger));
       host.connect();
       VirtioDevice card = host.networkCards().getFirst();
       SmallNet driver = mistake.driver().create(host.bootServices(), host.board().memory(), card);

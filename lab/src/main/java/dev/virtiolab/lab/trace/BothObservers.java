@@ -134,6 +134,12 @@ final class BothObservers implements MachineObserver {
   }
 
   @Override
+  public void tornDown(DmaMapping mapping) {
+    first.tornDown(mapping);
+    second.tornDown(mapping);
+  }
+
+  @Override
   public void bufferAllocated(int requesterId, long pages, long hostAddress) {
     first.bufferAllocated(requesterId, pages, hostAddress);
     second.bufferAllocated(requesterId, pages, hostAddress);

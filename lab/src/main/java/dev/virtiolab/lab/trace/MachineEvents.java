@@ -89,6 +89,11 @@ public final class MachineEvents {
     }
 
     @Override
+    public void tornDown(DmaMapping mapping) {
+      to.tornDown(mapping);
+    }
+
+    @Override
     public void bufferAllocated(int requesterId, long pages, long hostAddress) {
       to.bufferAllocated(requesterId, pages, hostAddress);
     }

@@ -220,10 +220,21 @@ final class MachineTrace implements MachineObserver {
             .end();
         return;
       }
-      Bar bar = bars.remove(mapping);
-      if (bar != null) { // else it was mapped before anybody looked
-        bar('e', bar).end();
-      }
+      endBar(mapping);
+    }
+  }
+
+  @Override
+  public void tornDown(DmaMapping mapping) {
+    synchronized (file) {
+      endBar(mapping);
+    }
+  }
+
+  private void endBar(DmaMapping mapping) {
+    Bar bar = bars.remove(mapping);
+    if (bar != null) { // else it was mapped before anybody looked
+      bar('e', bar).end();
     }
   }
 
