@@ -13,6 +13,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab.bench;
   exports dev.virtiolab.lab.dmacheck;
   exports dev.virtiolab.lab.dump;
+  exports dev.virtiolab.lab.ebs;
   exports dev.virtiolab.lab.host;
   exports dev.virtiolab.lab.segment;
   exports dev.virtiolab.lab.trace;
