@@ -69,6 +69,8 @@ final class RequesterMemory implements BusMemory {
 
   private int domain;
 
+  private final ReachWalk walk;
+
   // One device's thread at a time counts; any may look.
   private long hits;
   private long misses;
@@ -80,6 +82,7 @@ final class RequesterMemory implements BusMemory {
     this.ram = ram;
     this.tables = tables;
     this.generation = generation;
+    walk = new ReachWalk(ram);
   }
 
   int sourceId() {
@@ -281,6 +284,37 @@ final class RequesterMemory implements BusMemory {
     for (long page = first; page < first + pages; page++) {
       if (cached(page) != 0) {
         ENTRIES.setRelease(entries, (int) page & (SLOTS - 1), 0L);
+      }
+    }
+  }
+
+  // ---- how far it reaches
+
+  /** As {@link VtdPlatform#reach} says; fills nothing, counts nothing. */
+  synchronized Reach reach(ReachVisitor visitor) {
+    if (!unit.isTranslating()) {
+      return Reach.EVERYTHING;
+    }
+    long now = context == 0 ? tables.context(unit.rootTable(), sourceId) : context;
+    if (now < 0) {
+      return Reach.PAGES;
+    }
+    walk.begin(visitor);
+    boolean all = walk.tables(now);
+    // With a context of another domain the next access empties the IOTLB.
+    if (Tables.domain(now) == domain) {
+      reachCached(now);
+    }
+    walk.end();
+    return all ? Reach.PAGES : Reach.TOO_MUCH;
+  }
+
+  private void reachCached(long underContext) {
+    for (int i = 0; i < SLOTS; i++) {
+      long entry = entries[i];
+      long page = entry >>> 36 << SLOT_BITS | i;
+      if (entry != 0 && Tables.covers(underContext, page << Ram.PAGE_SHIFT)) {
+        walk.page(page, frame(entry), entry & (READ | WRITE));
       }
     }
   }

@@ -66,7 +66,7 @@ final class Tables {
   /** In a leaf bit 7 says nothing; above one it would make a large page, and there are none. */
   private static final long PAGE_RESERVED = TABLE_RESERVED & ~0x80L;
 
-  private static final int INDEX_BITS = 9;
+  static final int INDEX_BITS = 9;
   private static final int INDEX_MASK = (1 << INDEX_BITS) - 1;
 
   private final Ram ram;
@@ -124,7 +124,11 @@ final class Tables {
     return (context & FAULT_PROCESSING_DISABLE) != 0;
   }
 
-  private static int levels(long context) {
+  static long topTable(long context) {
+    return context & ADDRESS;
+  }
+
+  static int levels(long context) {
     return 3 + (int) (context >>> 2 & 1);
   }
 
@@ -146,7 +150,7 @@ final class Tables {
    * @param wanted {@link VtdLayout#READ} or {@link VtdLayout#WRITE}
    */
   long leafTable(long context, long page, long wanted) {
-    long table = context & ADDRESS;
+    long table = topTable(context);
     long permitted = PERMISSIONS;
     int top = levels(context) - 1;
     for (int level = top; level > 0; level--) {
@@ -161,11 +165,11 @@ final class Tables {
       if ((entry & wanted) == 0) {
         return notPermitted(entry, wanted);
       }
-      if ((entry & TABLE_RESERVED) != 0) {
+      if (!isTable(entry)) {
         return refused(FaultReason.PAGE_ENTRY_RESERVED);
       }
       permitted &= entry;
-      table = entry & ADDRESS;
+      table = address(entry);
     }
     return ram.find(table) == null
         ? refused(FaultReason.PAGE_TABLE_UNREACHABLE)
@@ -187,10 +191,25 @@ final class Tables {
     if ((entry & PAGE_RESERVED) != 0) {
       return refused(FaultReason.PAGE_ENTRY_RESERVED);
     }
-    if (isForInterrupts(entry & ADDRESS)) {
+    if (isForInterrupts(address(entry))) {
       return refused(FaultReason.PAGE_FOR_INTERRUPTS);
     }
     return entry & (ADDRESS | leafTable & PERMISSIONS);
+  }
+
+  /** Where an entry points. */
+  static long address(long entry) {
+    return entry & ADDRESS;
+  }
+
+  /** Whether an entry that is present may point to a table. */
+  static boolean isTable(long entry) {
+    return (entry & TABLE_RESERVED) == 0;
+  }
+
+  /** Whether an entry of the last table that is present may point to a page. */
+  static boolean isPage(long entry) {
+    return (entry & PAGE_RESERVED) == 0 && !isForInterrupts(address(entry));
   }
 
   private static long notPermitted(long entry, long wanted) {
@@ -208,7 +227,7 @@ final class Tables {
     return -(reason.code() | (silent ? NOT_RECORDED : 0));
   }
 
-  private static long read(RamBank bank, long address) {
+  static long read(RamBank bank, long address) {
     // Opaque: one whole read, of what was in memory when it was made.
     return (long) LONG.getOpaque(bank.segment(), bank.offset(address));
   }

@@ -94,6 +94,24 @@ public final class VtdPlatform implements Platform {
     unit.observe(observer);
   }
 
+  /**
+   * What a requester can reach now, without anybody's help: by the entries that are in its tables
+   * at this moment, and by the translations that the unit has cached for it and was not told to
+   * forget. Both count where they differ: the cached one is used, but accesses to other pages drive
+   * it out. The registers, caches and tables themselves are looked at, and nothing of them changes.
+   *
+   * <p>Any thread, one walk of a requester at a time. A window that a device has kept from before
+   * is not seen; it dies with the next invalidation.
+   *
+   * @param requesterId as in PCI: {@code bus << 8 | device << 3 | function}
+   * @param visitor told of the pages, if the answer is not {@link Reach#EVERYTHING}: those of the
+   *     tables in the order of the bus, then what is cached, which may be the same once more. It
+   *     must not come back to the platform
+   */
+  public Reach reach(int requesterId, ReachVisitor visitor) {
+    return unit.requester(requesterId).reach(visitor);
+  }
+
   /** What the board puts at the unit's address: {@link VtdLayout#REGISTER_BYTES} of registers. */
   public BarHandler registers() {
     return unit;
