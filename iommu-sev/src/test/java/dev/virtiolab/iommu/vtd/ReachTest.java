@@ -130,6 +130,22 @@ class ReachTest {
   }
 
   @Test
+  void translationsOfAnotherDomainAreInReachOnlyIfTheContextIsOfIt() {
+    bench.translate();
+    long top = bench.context(SOURCE, 1, 3);
+    bench.map(top, 3, 0x5000, TO, 1);
+    bench.reads(SOURCE, 0x5000);
+    bench.map(top, 3, 0x5000, 0, 0);
+    Set<Met> used = Set.of(new Met(5, TO >>> 12, DmaAccess.READ));
+    bench.cpu.putLong(bench.contextEntry(SOURCE) + 8, 2 << 8 | 1);
+    assertEquals(used, reached(SOURCE)); // the cached context is of the first still
+    bench.forgetContexts();
+    assertEquals(Set.of(), reached(SOURCE));
+    bench.cpu.putLong(bench.contextEntry(SOURCE) + 8, 1 << 8 | 1);
+    assertEquals(used, reached(SOURCE)); // nobody has looked at the tables in between
+  }
+
+  @Test
   void pagesThatLieInARowAreOneRunAcrossTables() {
     bench.translate();
     long top = bench.context(SOURCE, 1, 4);
@@ -184,6 +200,10 @@ class ReachTest {
         World world = new World();
         for (int step = random.nextInt(1, STEPS); step > 0; step--) {
           world.step();
+        }
+        if (random.nextInt(3) == 0) {
+          world.context();
+          bench.forgetContexts();
         }
         VtdCounters before = bench.platform.counters();
         long generation = bench.memory.generation().acquire();
