@@ -64,15 +64,16 @@ class CoreTest {
   }
 
   @Test
-  void whoWaitsAlreadyIsNotQueuedAgainAndWhoHasRunIs() {
+  void whoWaitsAlreadyKeepsItsPlaceAndWhoHasRunIsQueuedAgain() {
     Event late = event(Level.CALLBACK, "late");
+    Event later = event(Level.CALLBACK, "later");
 
     core.signalGroup(
         List.of(
-            signaller(Level.CALLBACK, "c1", late, late), signaller(Level.CALLBACK, "c2", late)));
+            signaller(Level.CALLBACK, "c1", late, later), signaller(Level.CALLBACK, "c2", late)));
     core.signal(late);
 
-    assertEquals(List.of("c1", "c1 returns", "c2", "c2 returns", "late", "late"), ran);
+    assertEquals(List.of("c1", "c1 returns", "c2", "c2 returns", "late", "later", "late"), ran);
   }
 
   @Test
