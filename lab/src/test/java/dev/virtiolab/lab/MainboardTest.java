@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.DriverHost;
-import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.smallnet.SmallNet;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
@@ -95,7 +94,8 @@ class MainboardTest {
   }
 
   private static DriverHost boot(Mainboard board, MachineConfig config, Clock clock) {
-    DriverHost host = new DriverHost(board.toBoard(clock), config.bounceSlots(), DmaObserver.NONE);
+    DriverHost host =
+        new DriverHost(board.toBoard(clock), DriverHost.Setup.of(config.bounceSlots()));
     host.connect();
     return host;
   }
