@@ -4,6 +4,7 @@ module dev.virtiolab.lab {
   requires transitive dev.virtiolab.virtio;
   requires dev.virtiolab.posix;
   requires info.picocli;
+  requires java.compiler;
   requires java.logging;
   requires jdk.jfr;
   requires jdk.management;
