@@ -20,10 +20,22 @@ import java.util.stream.Stream;
 /** The guest's code, as far as a launch measures it: the classes of guest-firmware. */
 final class FirmwareImage {
 
+  private static byte[] known;
+
   private FirmwareImage() {}
 
-  /** SHA-256 over the name and the bytes of every class, in the order of their names. */
-  static byte[] digest() {
+  /**
+   * SHA-256 over the name and the bytes of every class, in the order of their names: read and
+   * digested by the first call, as the classes are loaded once, too.
+   */
+  static synchronized byte[] digest() {
+    if (known == null) {
+      known = digestNow();
+    }
+    return known.clone();
+  }
+
+  private static byte[] digestNow() {
     try {
       URI home = Firmware.class.getProtectionDomain().getCodeSource().getLocation().toURI();
       Path path = Path.of(home);

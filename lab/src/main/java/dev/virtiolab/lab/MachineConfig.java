@@ -18,6 +18,8 @@ import java.util.random.RandomGenerator;
  * @param mtu what VIRTIO_NET_F_MTU offers, in bytes; empty: the feature is not offered
  * @param bounceSlots the IOMMU driver's reserved shared slots
  * @param seed where keys and other chance come from; empty: from the system
+ * @param lowRamBytes RAM below 4 GiB, from {@link #LEAST_LOW_RAM_BYTES} on
+ * @param highRamBytes RAM above 4 GiB; may be 0
  */
 public record MachineConfig(
     PlatformKind platform,
@@ -25,13 +27,52 @@ public record MachineConfig(
     MacAddress mac,
     OptionalInt mtu,
     BounceSlots bounceSlots,
-    OptionalLong seed) {
+    OptionalLong seed,
+    long lowRamBytes,
+    long highRamBytes) {
+
+  /** The firmware begins in it, and needs some beside. */
+  public static final long LEAST_LOW_RAM_BYTES = 16L << 20;
+
+  private static final long USUAL_RAM_BYTES = 128L << 20;
 
   /** Of a guest, unless another is asked for. */
   public static final String DEFAULT_MAC = "52:54:00:12:34:56";
 
   /** Likewise of a guest that comes to another on one wire. */
   public static final String SECOND_MAC = "52:54:00:12:34:57";
+
+  /**
+   * @throws IllegalArgumentException if there is too little RAM below 4 GiB
+   */
+  public MachineConfig {
+    if (lowRamBytes < LEAST_LOW_RAM_BYTES) {
+      throw new IllegalArgumentException(
+          "a machine has %d bytes of RAM below 4 GiB at least, not %d"
+              .formatted(LEAST_LOW_RAM_BYTES, lowRamBytes));
+    }
+  }
+
+  /** A machine with 128 MiB of RAM below 4 GiB, and as much above. */
+  public MachineConfig(
+      PlatformKind platform,
+      Slot slot,
+      MacAddress mac,
+      OptionalInt mtu,
+      BounceSlots bounceSlots,
+      OptionalLong seed) {
+    this(platform, slot, mac, mtu, bounceSlots, seed, USUAL_RAM_BYTES, USUAL_RAM_BYTES);
+  }
+
+  /**
+   * The same machine with so much RAM. Little makes a board quicker to build, where the platform
+   * keeps books on every page.
+   *
+   * @throws IllegalArgumentException as the constructor does
+   */
+  public MachineConfig withRam(long lowBytes, long highBytes) {
+    return new MachineConfig(platform, slot, mac, mtu, bounceSlots, seed, lowBytes, highBytes);
+  }
 
   /** As {@code vlab} makes it without options, on {@code platform}. */
   public static MachineConfig of(PlatformKind platform) {

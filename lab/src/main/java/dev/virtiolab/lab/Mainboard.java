@@ -41,11 +41,11 @@ import java.util.random.RandomGenerator;
  * bridge and NICs, and in memory what the firmware starts from.
  *
  * <pre>
- *   0000_0000  RAM, 128 MiB      hand-off at 0080_0000, firmware at 0090_0000
+ *   0000_0000  RAM               hand-off at 0080_0000, firmware at 0090_0000
  *   b000_0000  ECAM
  *   c000_0000  32-bit BARs
  *   fed9_0000  DMA remapping unit, on vtd
- *  1_0000_0000 RAM, 128 MiB
+ *  1_0000_0000 RAM
  *  above       64-bit BARs
  * </pre>
  *
@@ -54,8 +54,6 @@ import java.util.random.RandomGenerator;
  */
 public final class Mainboard implements AutoCloseable {
   private static final long MIB = 1L << 20;
-  private static final long LOW_RAM_BYTES = 128 * MIB;
-  private static final long HIGH_RAM_BYTES = 128 * MIB;
   private static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
 
   private static final int ROOT_BUS_SLOTS = 32;
@@ -119,6 +117,7 @@ public final class Mainboard implements AutoCloseable {
    *     to close, after the board
    * @param probe between each NIC and memory
    * @throws IllegalArgumentException if there is no wire, or the board has not room enough
+   * @throws dev.virtiolab.pci.memory.InvalidMemoryException if it cannot have that much RAM
    */
   public Mainboard(MachineConfig config, List<NetBackend> wires, Probe probe) {
     int capacity = capacity(config.slot());
@@ -128,7 +127,7 @@ public final class Mainboard implements AutoCloseable {
               .formatted(capacity, config.slot().word(), wires.size()));
     }
     RandomGenerator entropy = config.entropy();
-    memory = PhysicalMemory.allocate(LOW_RAM_BYTES, HIGH_RAM_BYTES);
+    memory = PhysicalMemory.allocate(config.lowRamBytes(), config.highRamBytes());
     platform = Platforms.create(config.platform(), memory, entropy);
     hostBridge = new HostBridge(memory, memory.limit() + platform.dmaOffset());
     if (platform instanceof VtdPlatform vtd) {

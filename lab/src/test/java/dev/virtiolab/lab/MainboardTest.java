@@ -31,6 +31,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -235,6 +240,74 @@ class MainboardTest {
       assertTrue(views.contains(board.platform().busMemory(second.requesterId())));
       assertTrue(views.contains(board.platform().physicalBusMemory()));
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PlatformKind.class)
+  void aBoardWithLittleMemoryWorksTooWithNoneAbove4GiB(PlatformKind platform) {
+    MachineConfig config =
+        config(platform, Slot.ROOT_BUS).withRam(MachineConfig.LEAST_LOW_RAM_BYTES, 0);
+    assertEquals(0, sendOne(config));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> config.withRam(MachineConfig.LEAST_LOW_RAM_BYTES - 4096, 128 << 20));
+  }
+
+  /** Boots, sends a frame and closes the board; returns how many bytes of the frame differ. */
+  private static int sendOne(MachineConfig config) {
+    try (Wires wires = new Wires(2);
+        Mainboard board = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE)) {
+      Clock clock = new Clock(board);
+      DriverHost host = boot(board, config, clock);
+      VirtioDevice card = host.networkCards().getLast();
+      SmallNet driver = new SmallNet(host.bootServices(), host.board().memory(), card);
+      byte[] frame = new byte[FRAME_BYTES];
+      new SplittableRandom(1).nextBytes(frame);
+      assertEquals(EfiStatus.SUCCESS, driver.start());
+      assertEquals(EfiStatus.SUCCESS, driver.transmit(frame));
+      clock.idle(1_000);
+      byte[] came = take(wires.farEnds.getLast());
+      int differ = 0;
+      for (int i = 0; i < FRAME_BYTES; i++) {
+        differ += frame[i] == came[i] ? 0 : 1;
+      }
+      driver.stop();
+      return differ;
+    }
+  }
+
+  /** Nothing is shared between boards, whatever platforms they have. */
+  @Test
+  void boardsAreBuiltRunAndClosedOnSeveralThreadsAtOnce() throws Exception {
+    int threads = 4;
+    try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
+      List<Future<Integer>> sums = new ArrayList<>();
+      for (int thread = 0; thread < threads; thread++) {
+        int first = thread;
+        sums.add(
+            pool.submit(
+                () -> {
+                  int differ = 0;
+                  for (int i = 0; i < 40; i++) {
+                    PlatformKind[] kinds = PlatformKind.values();
+                    differ += sendOne(config(kinds[(first + i) % kinds.length], Slot.ROOT_BUS));
+                  }
+                  return differ;
+                }));
+      }
+      for (Future<Integer> sum : sums) {
+        assertEquals(0, sum.get(60, TimeUnit.SECONDS));
+      }
+    }
+  }
+
+  @Test
+  void theFirmwaresDigestIsItsClassesAndNobodyCanChangeIt() {
+    byte[] digest = FirmwareImage.digest();
+    byte[] copy = digest.clone();
+    digest[0]++;
+    assertArrayEquals(copy, FirmwareImage.digest());
+    assertEquals(32, copy.length);
   }
 
   @Test
