@@ -7,6 +7,8 @@ module dev.virtiolab.firmware {
   exports dev.virtiolab.firmware.core;
   exports dev.virtiolab.firmware.driver;
   exports dev.virtiolab.firmware.exitboot;
+  exports dev.virtiolab.firmware.exitboot.driver;
+  exports dev.virtiolab.firmware.exitboot.policy;
   exports dev.virtiolab.firmware.handoff;
   exports dev.virtiolab.firmware.iommu;
   exports dev.virtiolab.firmware.mistake;

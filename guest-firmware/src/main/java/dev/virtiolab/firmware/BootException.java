@@ -10,13 +10,13 @@ public final class BootException extends RuntimeException {
   private final String step;
   private final EfiStatus status;
 
-  BootException(String step, EfiStatus status) {
+  public BootException(String step, EfiStatus status) {
     super("the guest did not boot: " + step + " ended with " + status);
     this.step = step;
     this.status = status;
   }
 
-  BootException(String step, EfiStatus status, List<String> reasons) {
+  public BootException(String step, EfiStatus status, List<String> reasons) {
     super(
         "the guest did not boot: %s ended with %s (%s)"
             .formatted(step, status, String.join("; ", reasons)));

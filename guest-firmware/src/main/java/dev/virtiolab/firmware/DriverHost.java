@@ -3,6 +3,8 @@ package dev.virtiolab.firmware;
 import dev.virtiolab.firmware.core.CoreSetup;
 import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.core.ExitBootServicesHook;
+import dev.virtiolab.firmware.exitboot.policy.StagedTeardown;
+import dev.virtiolab.firmware.exitboot.policy.VtdOff;
 import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.handoff.HandOffLayout;
 import dev.virtiolab.firmware.iommu.BounceSlots;
@@ -11,11 +13,9 @@ import dev.virtiolab.firmware.iommu.DmaObserver;
 import dev.virtiolab.firmware.iommu.IoMmuDxe;
 import dev.virtiolab.firmware.iommu.MappingTeardown;
 import dev.virtiolab.firmware.iommu.NonCoherentDmaDxe;
-import dev.virtiolab.firmware.iommu.RequeueCallback;
 import dev.virtiolab.firmware.iommu.TeardownPolicy;
 import dev.virtiolab.firmware.iommu.TeardownSeat;
 import dev.virtiolab.firmware.iommu.VTdDxe;
-import dev.virtiolab.firmware.iommu.VTdPolicy;
 import dev.virtiolab.firmware.pci.PciBusDxe;
 import dev.virtiolab.firmware.pci.PciResources;
 import dev.virtiolab.firmware.pci.RootBridge;
@@ -145,7 +145,7 @@ public final class DriverHost {
 
   /** What edk2 does where nobody says otherwise. */
   private static TeardownPolicy usualPolicy(HandOff handOff) {
-    return handOff.remapping().isPresent() ? VTdPolicy.OFF : new RequeueCallback();
+    return handOff.remapping().isPresent() ? new VtdOff() : StagedTeardown.requeueCallback();
   }
 
   private void armTeardown(TeardownPolicy policy) {

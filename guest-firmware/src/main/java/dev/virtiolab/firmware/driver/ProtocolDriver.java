@@ -54,7 +54,7 @@ public abstract class ProtocolDriver<P> implements DriverBinding {
     Ref<P> opened = new Ref<>();
     EfiStatus status = open(controller, opened);
     if (!status.isError()) {
-      status = examine(opened.value);
+      status = examine(controller, opened.value);
       close(controller, controller);
     }
     return status;
@@ -75,7 +75,7 @@ public abstract class ProtocolDriver<P> implements DriverBinding {
   }
 
   /** Whether the driver can drive what it sees; changes nothing. */
-  protected abstract EfiStatus examine(P device);
+  protected abstract EfiStatus examine(Handle controller, P device);
 
   /** Starts to drive {@code controller}; on an error everything is as it was. */
   protected abstract EfiStatus startOn(Handle controller, P device);

@@ -15,9 +15,10 @@ import java.util.Map;
 
 /**
  * The driver for virtio network cards: edk2, OvmfPkg/VirtioNetDxe. For each it makes a child handle
- * that carries the {@link SimpleNetwork} protocol and its {@link SnpCounters}.
+ * that carries the {@link SimpleNetwork} protocol and its {@link SnpCounters}. A subclass may want
+ * fewer cards.
  */
-public final class VirtioNetDxe extends ProtocolDriver<VirtioDevice> {
+public class VirtioNetDxe extends ProtocolDriver<VirtioDevice> {
   /** Mappings that are open while the transmit ring is full: a header and a frame per request. */
   public static final int FULL_RING_MAPPINGS = 2 * VirtioNetLayout.MAX_PENDING;
 
@@ -38,7 +39,7 @@ public final class VirtioNetDxe extends ProtocolDriver<VirtioDevice> {
   }
 
   @Override
-  protected EfiStatus examine(VirtioDevice device) {
+  protected EfiStatus examine(Handle controller, VirtioDevice device) {
     return device.subSystemDeviceId() == VirtioNetLayout.DEVICE_TYPE
         ? EfiStatus.SUCCESS
         : EfiStatus.UNSUPPORTED;

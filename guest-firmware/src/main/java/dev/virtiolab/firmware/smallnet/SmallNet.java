@@ -98,6 +98,7 @@ public class SmallNet {
   private final Queue receiveQueue = new Queue(RECEIVEQ, DmaBuffer.Use.RECEIVE);
   private final Queue transmitQueue = new Queue(TRANSMITQ, DmaBuffer.Use.TRANSMIT);
   private final LongRef scratch = new LongRef();
+  private boolean requiresAccessPlatform;
 
   /** A driver for {@code device}, which it does not touch yet. */
   public SmallNet(BootServices bootServices, CpuMemory memory, VirtioDevice device) {
@@ -171,6 +172,14 @@ public class SmallNet {
   // ---- life
 
   /**
+   * Makes {@link #start} refuse a card without VIRTIO_F_ACCESS_PLATFORM, with UNSUPPORTED: where an
+   * IOMMU driver runs, such a card would go around it.
+   */
+  public final void requireAccessPlatform() {
+    requiresAccessPlatform = true;
+  }
+
+  /**
    * Brings the card up, with every receive buffer posted.
    *
    * @return an error of the step that failed; {@link #stop} is still to be called
@@ -212,6 +221,9 @@ public class SmallNet {
     }
     if (status.isError()) {
       return status;
+    }
+    if (requiresAccessPlatform && (scratch.value & VirtioFeatures.ACCESS_PLATFORM) == 0) {
+      return EfiStatus.UNSUPPORTED;
     }
     long wanted = VirtioFeatures.VERSION_1 | VirtioFeatures.ACCESS_PLATFORM;
     return VirtioLib.virtio10WriteFeatures(device, scratch.value & wanted, new IntRef(greeted));

@@ -29,7 +29,7 @@ public final class Virtio10Dxe extends ProtocolDriver<PciIo> {
   }
 
   @Override
-  protected EfiStatus examine(PciIo pciIo) {
+  protected EfiStatus examine(Handle controller, PciIo pciIo) {
     LongRef value = new LongRef();
     EfiStatus status = pciIo.pciRead(PciIo.Width.UINT16, PCI_VENDOR_ID, value);
     boolean ours = value.value == VENDOR_ID;

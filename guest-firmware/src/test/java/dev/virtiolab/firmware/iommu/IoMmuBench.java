@@ -3,6 +3,7 @@ package dev.virtiolab.firmware.iommu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.exitboot.policy.StagedTeardown;
 import dev.virtiolab.firmware.fixture.FakeSevMemory;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.TestSeat;
@@ -35,7 +36,7 @@ final class IoMmuBench {
   final Ref<DmaMapping> mapping = new Ref<>();
 
   IoMmuBench(BounceSlots slots) {
-    this(slots, new RequeueCallback());
+    this(slots, StagedTeardown.requeueCallback());
   }
 
   IoMmuBench(BounceSlots slots, TeardownPolicy policy) {

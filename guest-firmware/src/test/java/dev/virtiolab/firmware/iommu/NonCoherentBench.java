@@ -3,6 +3,7 @@ package dev.virtiolab.firmware.iommu;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.exitboot.policy.StagedTeardown;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
@@ -54,7 +55,7 @@ final class NonCoherentBench {
   final Ref<DmaMapping> mapping = new Ref<>();
 
   NonCoherentBench() {
-    this(new RequeueCallback());
+    this(StagedTeardown.requeueCallback());
   }
 
   NonCoherentBench(TeardownPolicy policy) {

@@ -4,6 +4,7 @@ import static dev.virtiolab.firmware.uefi.DmaOperation.*;
 import static org.junit.jupiter.api.Assertions.*;
 
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.exitboot.policy.StagedTeardown;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
@@ -145,7 +146,7 @@ class SevPlatformDmaTest {
             new DmaCounters(),
             DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, ioMmu.start());
-    TestSeat.arm(new RequeueCallback(), core, ioMmu);
+    TestSeat.arm(StagedTeardown.requeueCallback(), core, ioMmu);
     return ioMmu;
   }
 

@@ -4,6 +4,7 @@ import static dev.virtiolab.firmware.uefi.DmaOperation.*;
 import static org.junit.jupiter.api.Assertions.*;
 
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.exitboot.policy.StagedTeardown;
 import dev.virtiolab.firmware.fixture.FakeSevMemory;
 import dev.virtiolab.firmware.fixture.FakeSevMemory.Flip;
 import dev.virtiolab.firmware.fixture.TestSeat;
@@ -180,7 +181,7 @@ class TeardownTest {
 
   @Test
   void thePolicyIsNamedAsInReports() {
-    assertEquals("requeue-callback", new RequeueCallback().name());
+    assertEquals("requeue-callback", StagedTeardown.requeueCallback().name());
   }
 
   private static void atExit(IoMmuBench bench, int tpl, Runnable handler) {
@@ -225,7 +226,7 @@ class TeardownTest {
     @Override
     public EfiStatus arm(TeardownSeat seat) {
       MappingTeardown teardown = seat.mappings();
-      return new RequeueCallback()
+      return StagedTeardown.requeueCallback()
           .arm(
               new TestSeat(
                   (DxeCore) seat.bootServices(),

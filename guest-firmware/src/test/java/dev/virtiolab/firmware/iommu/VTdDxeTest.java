@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.core.DxeCore;
+import dev.virtiolab.firmware.exitboot.policy.VtdKeep;
+import dev.virtiolab.firmware.exitboot.policy.VtdOff;
 import dev.virtiolab.firmware.fixture.HandOffs;
 import dev.virtiolab.firmware.fixture.TestSeat;
 import dev.virtiolab.firmware.fixture.VirtualClock;
@@ -72,7 +74,7 @@ class VTdDxeTest {
 
   @BeforeEach
   void boot() {
-    boot(VTdPolicy.OFF);
+    boot(new VtdOff());
   }
 
   private void boot(TeardownPolicy policy) {
@@ -478,7 +480,7 @@ class VTdDxeTest {
     long host = pages(HIGH - 1, 1);
     open(READ, host, 4096, IoMmu.ACCESS_READ);
     assertTrue(reaches(FIRST, host, DmaAccess.READ), "and is cached");
-    assertEquals("vtd-off", VTdPolicy.OFF.name());
+    assertEquals("vtd-off", new VtdOff().name());
     assertEquals(EfiStatus.SUCCESS, exitBootServices());
     assertFalse(platform.counters().translating());
     assertEquals(0, platform.counters().iotlbEntries(), "flushed");
@@ -497,9 +499,9 @@ class VTdDxeTest {
 
   @Test
   void vtdKeepLeavesEverythingAsItIs() {
-    assertEquals("vtd-keep", VTdPolicy.KEEP.name());
+    assertEquals("vtd-keep", new VtdKeep().name());
     VTdDxeTest keeping = new VTdDxeTest();
-    keeping.boot(VTdPolicy.KEEP);
+    keeping.boot(new VtdKeep());
     try {
       long host = keeping.pages(HIGH - 1, 1);
       keeping.open(READ, host, 4096, IoMmu.ACCESS_READ);
