@@ -18,12 +18,17 @@ import dev.virtiolab.firmware.uefi.PciIo;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.iommu.vtd.Reach;
+import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.lab.MachineConfig.Slot;
 import dev.virtiolab.net.LoopbackBackend;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.config.PciAddress;
 import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.pci.memory.DmaFault;
+import dev.virtiolab.pci.memory.DmaWindow;
+import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -302,12 +307,62 @@ class MainboardTest {
   }
 
   @Test
-  void theFirmwaresDigestIsItsClassesAndNobodyCanChangeIt() {
+  void nobodyChangesTheFirmwaresDigest() {
     byte[] digest = FirmwareImage.digest();
     byte[] copy = digest.clone();
     digest[0]++;
     assertArrayEquals(copy, FirmwareImage.digest());
     assertEquals(32, copy.length);
+  }
+
+  @Test
+  void aBoardHasAsMuchMemoryAsAskedFor() {
+    MachineConfig config = config(PlatformKind.PC, Slot.ROOT_BUS);
+    try (Wires wires = new Wires(1);
+        Mainboard usual = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE);
+        Mainboard small =
+            new Mainboard(config.withRam(16 << 20, 8 << 20), wires.nicEnds, Mainboard.Probe.NONE)) {
+      assertEquals(256 << 20, usual.platform().memory().bytes());
+      assertEquals(24 << 20, small.platform().memory().bytes());
+      assertEquals((1L << 32) + (8 << 20), small.platform().memory().limit());
+    }
+  }
+
+  /** The remapping unit tells NICs apart by their addresses, as the firmware does. */
+  @Test
+  void behindARemappingUnitEachNicReachesWhatIsMappedForIt() {
+    MachineConfig config = config(PlatformKind.VTD, Slot.ROOT_BUS);
+    try (Wires wires = new Wires(2);
+        Mainboard board = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE)) {
+      assertEquals(-1, pagesInReach(board, 0));
+      DriverHost host = boot(board, config, new Clock(board));
+      SmallNet driver =
+          new SmallNet(host.bootServices(), host.board().memory(), host.networkCards().getLast());
+      assertEquals(0, pagesInReach(board, 1));
+      assertEquals(EfiStatus.SUCCESS, driver.start());
+      assertEquals(0, pagesInReach(board, 0));
+      assertTrue(pagesInReach(board, 1) > 0);
+      VirtioPciFunction function = board.nics().get(1).function();
+      long ring = function.queueAddresses(0).descriptorArea();
+      assertEquals(
+          DmaFault.NONE,
+          function
+              .deviceMemory()
+              .read(ring, MemorySegment.ofArray(new byte[16]), 0, 16, new DmaWindow()));
+      driver.stop();
+      assertEquals(0, pagesInReach(board, 1));
+    }
+  }
+
+  /** So many pages, each counted for each way of access; -1 for everything. */
+  private static long pagesInReach(Mainboard board, int nic) {
+    long[] pagesTold = new long[1];
+    Reach reach =
+        ((VtdPlatform) board.platform())
+            .reach(
+                board.nics().get(nic).address().requesterId(),
+                (busPage, memoryPage, pages, readable, writable) -> pagesTold[0] += pages);
+    return reach == Reach.EVERYTHING ? -1 : pagesTold[0];
   }
 
   @Test
