@@ -15,6 +15,10 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import java.io.File;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -82,6 +86,42 @@ class HouseRulesTest {
                     resideInAPackage(packages("iommu"))
                         .and(not(named("dev.virtiolab.iommu.PageAttributes")))))
         .check(house);
+  }
+
+  /** Whoever writes one of their own has what these have; Java sees to it within a package. */
+  @Test
+  void builtInPoliciesAndDriversUseOnlyWhatIsExported() {
+    String builtIn = "dev.virtiolab.firmware.exitboot..";
+    String[] exported = exports("dev.virtiolab.firmware", "dev.virtiolab.pci");
+    classes()
+        .that(resideInAPackage(builtIn))
+        .should()
+        .resideInAnyPackage(exported)
+        .andShould()
+        .onlyDependOnClassesThat(resideInAPackage("java..").or(resideInAnyPackage(exported)))
+        .check(house);
+  }
+
+  /** The packages that these modules export to everybody. */
+  private static String[] exports(String... modules) {
+    Path[] classPath =
+        Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
+            .map(Path::of)
+            .toArray(Path[]::new);
+    return Arrays.stream(modules)
+        .flatMap(name -> descriptor(name, classPath).exports().stream())
+        .filter(export -> !export.isQualified())
+        .map(ModuleDescriptor.Exports::source)
+        .toArray(String[]::new);
+  }
+
+  private static ModuleDescriptor descriptor(String module, Path... classPath) {
+    return Arrays.stream(classPath)
+        .map(ModuleFinder::of)
+        .flatMap(finder -> finder.find(module).stream())
+        .findFirst()
+        .orElseThrow()
+        .descriptor();
   }
 
   @Test
