@@ -3,10 +3,8 @@ package dev.virtiolab.lab.bench.html;
 import dev.virtiolab.lab.bench.BenchReport;
 import dev.virtiolab.lab.bench.BenchResult;
 import dev.virtiolab.lab.bench.MachineFacts;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
+import dev.virtiolab.lab.html.Markup;
+import dev.virtiolab.lab.html.Page;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -42,16 +40,9 @@ public final class HtmlReport {
   }
 
   private String page() {
-    out.raw("<!DOCTYPE html>\n");
-    out.open("html", "lang", "en");
-    out.open("head");
-    out.empty("meta", "charset", "utf-8");
-    out.empty("meta", "name", "viewport", "content", "width=device-width, initial-scale=1");
-    out.empty("meta", "name", "color-scheme", "content", "light dark");
-    out.element("title", "virtio-lab: " + findings.headline());
-    out.open("style").raw(styleSheet()).close();
-    out.close();
-    out.open("body").open("main");
+    Page.head(
+        out, "virtio-lab: " + findings.headline(), Page.resource(HtmlReport.class, STYLE_SHEET));
+    Page.body(out);
     header();
     keyFigures();
     howToRead();
@@ -62,16 +53,8 @@ public final class HtmlReport {
         .forEach(this::threadsSection);
     allRows();
     machine();
-    out.close().close().close();
+    Page.end(out);
     return out.toString();
-  }
-
-  private static String styleSheet() {
-    try (InputStream sheet = HtmlReport.class.getResourceAsStream(STYLE_SHEET)) {
-      return "\n" + new String(sheet.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   // ---- in the first ten seconds

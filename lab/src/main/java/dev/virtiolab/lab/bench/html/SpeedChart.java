@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.bench.html;
 
 import dev.virtiolab.lab.bench.BenchResult;
+import dev.virtiolab.lab.html.Markup;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
