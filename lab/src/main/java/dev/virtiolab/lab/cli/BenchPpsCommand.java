@@ -12,9 +12,7 @@ import dev.virtiolab.lab.bench.PacketRun;
 import dev.virtiolab.lab.bench.PpsSuite;
 import dev.virtiolab.lab.bench.SlotTable;
 import dev.virtiolab.lab.bench.html.HtmlReport;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -132,7 +130,7 @@ final class BenchPpsCommand implements Callable<Integer> {
   }
 
   private List<BenchCase> plan() {
-    checkHtml();
+    OutputFile.check("--html", html);
     List<BenchCase> cases = new ArrayList<>();
     for (PlatformKind platform : platforms()) {
       for (SlotTable slots : slotTables(platform)) {
@@ -198,19 +196,6 @@ final class BenchPpsCommand implements Callable<Integer> {
     return sizes.stream().distinct().sorted().toList();
   }
 
-  private void checkHtml() {
-    if (html == null) {
-      return;
-    }
-    Path folder = html.toAbsolutePath().getParent();
-    if (folder == null
-        || !Files.isDirectory(folder)
-        || Files.isDirectory(html)
-        || !Files.isWritable(Files.exists(html) ? html : folder)) {
-      throw LabException.usage("cannot write --html " + html);
-    }
-  }
-
   // ---- a worker's part
 
   private int work(PpsSuite suite, List<BenchCase> cases) {
@@ -243,7 +228,7 @@ final class BenchPpsCommand implements Callable<Integer> {
     }
     out.flush();
     if (html != null && !results.isEmpty()) {
-      write(HtmlReport.of(report));
+      OutputFile.write("--html", html, HtmlReport.of(report));
     }
     return complete ? 0 : LabException.INTERRUPTED;
   }
@@ -350,13 +335,5 @@ final class BenchPpsCommand implements Callable<Integer> {
 
   private static String grouped(long number) {
     return String.format(Locale.ROOT, "%,d", number);
-  }
-
-  private void write(String page) {
-    try {
-      Files.writeString(html, page);
-    } catch (IOException e) {
-      throw LabException.failure("cannot write --html " + html + ": " + e.getMessage(), e);
-    }
   }
 }

@@ -133,20 +133,20 @@ final class DmaCheckCommand implements Callable<Integer> {
 
   private static void printTable(
       List<Cell> cells, List<Mistake> mistakes, List<PlatformKind> platforms, PrintWriter out) {
-    int first = longest(Mistake.labels());
+    int first = Text.longest(Mistake.labels());
     int other =
         Math.max(
-            longest(PlatformKind.labels()),
-            longest(Arrays.stream(Verdict.values()).map(Verdict::word).toList()));
+            Text.longest(PlatformKind.labels()),
+            Text.longest(Arrays.stream(Verdict.values()).map(Verdict::word).toList()));
     StringBuilder line = new StringBuilder(" ".repeat(first));
-    platforms.forEach(kind -> line.append("  ").append(padded(kind.label(), other)));
+    platforms.forEach(kind -> line.append("  ").append(Text.padded(kind.label(), other)));
     out.println(line.toString().stripTrailing());
     for (Mistake row : mistakes) {
       line.setLength(0);
-      line.append(padded(row.label(), first));
+      line.append(Text.padded(row.label(), first));
       cells.stream()
           .filter(cell -> cell.mistake() == row)
-          .forEach(cell -> line.append("  ").append(padded(cell.verdict().word(), other)));
+          .forEach(cell -> line.append("  ").append(Text.padded(cell.verdict().word(), other)));
       out.println(line.toString().stripTrailing());
     }
   }
@@ -157,7 +157,8 @@ final class DmaCheckCommand implements Callable<Integer> {
         .map(Cell::verdict)
         .distinct()
         .sorted(Comparator.naturalOrder())
-        .forEach(verdict -> out.println(padded(verdict.word(), 10) + "  " + verdict.meaning()));
+        .forEach(
+            verdict -> out.println(Text.padded(verdict.word(), 10) + "  " + verdict.meaning()));
   }
 
   private static void printEvidence(Cell cell, PrintWriter out) {
@@ -171,13 +172,5 @@ final class DmaCheckCommand implements Callable<Integer> {
     for (Evidence evidence : cell.evidence()) {
       out.println("  " + evidence.describe());
     }
-  }
-
-  private static int longest(List<String> words) {
-    return words.stream().mapToInt(String::length).max().orElse(0);
-  }
-
-  private static String padded(String text, int width) {
-    return text + " ".repeat(Math.max(0, width - text.length()));
   }
 }

@@ -23,6 +23,7 @@ import picocli.CommandLine.ParameterException;
       IperfCommand.class,
       UpCommand.class,
       DmaCheckCommand.class,
+      EbsCommand.class,
       BenchCommand.class,
       DumpCommand.class,
       DoctorCommand.class,
@@ -72,11 +73,19 @@ public final class Main implements Runnable {
 
   /** Runs one command; never ends the process. */
   static int execute(String... arguments) {
+    return commandLine().execute(arguments);
+  }
+
+  /** Likewise, for whoever wants to see what it prints. */
+  static int execute(PrintWriter out, PrintWriter err, String... arguments) {
+    return commandLine().setOut(out).setErr(err).execute(arguments);
+  }
+
+  private static CommandLine commandLine() {
     return new CommandLine(new Main())
         .setUsageHelpWidth(100)
         .setParameterExceptionHandler(Main::explain)
-        .setExecutionExceptionHandler(Main::explain)
-        .execute(arguments);
+        .setExecutionExceptionHandler(Main::explain);
   }
 
   /** {@code vlab} alone shows what there is. */

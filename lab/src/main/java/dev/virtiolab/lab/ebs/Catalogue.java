@@ -1,6 +1,8 @@
 package dev.virtiolab.lab.ebs;
 
 import dev.virtiolab.firmware.exitboot.ExitBootDriver;
+import dev.virtiolab.firmware.exitboot.driver.Drivers;
+import dev.virtiolab.firmware.exitboot.policy.Policies;
 import dev.virtiolab.firmware.iommu.TeardownPolicy;
 import dev.virtiolab.lab.LabException;
 import java.util.LinkedHashMap;
@@ -17,6 +19,14 @@ public final class Catalogue {
 
   /** With nothing in it. */
   public Catalogue() {}
+
+  /** With those that the firmware has. */
+  public static Catalogue builtIn() {
+    Catalogue catalogue = new Catalogue();
+    Policies.builtIn().forEach(catalogue::addPolicy);
+    Drivers.builtIn().forEach(catalogue::addDriver);
+    return catalogue;
+  }
 
   /**
    * Adds a policy, under the name that it gives itself.

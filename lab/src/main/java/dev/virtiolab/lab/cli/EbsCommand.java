@@ -1,0 +1,205 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.ebs.Catalogue;
+import dev.virtiolab.lab.ebs.Cell;
+import dev.virtiolab.lab.ebs.Encounter;
+import dev.virtiolab.lab.ebs.Explorer;
+import dev.virtiolab.lab.ebs.HistoryId;
+import dev.virtiolab.lab.ebs.OwnClass;
+import dev.virtiolab.lab.ebs.Report;
+import dev.virtiolab.lab.ebs.Settings;
+import dev.virtiolab.lab.ebs.Timeline;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code vlab ebs}. */
+@Command(
+    name = "ebs",
+    description = {
+      "Who takes DMA mappings down at ExitBootServices, and in what order is that safe? Runs every"
+          + " policy with every driver, in every order of handlers that UEFI allows, with DMA by"
+          + " every live device at every step, and prints what holds and what breaks.",
+      "Nothing is looked up: each order is a machine that boots and hands over. With one policy and"
+          + " one driver named, the shortest history that fails is told step by step. Exit code 0"
+          + " whatever is found, 2 if it was asked for what cannot be."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  vlab ebs                                            every policy, every driver; a minute",
+      "  vlab ebs --policy requeue-callback --driver virtio-net        one cell, on sev and vtd",
+      "  vlab ebs --driver requeue-from-callback --platform all        one driver, every policy",
+      "  vlab ebs --policy core-hook --driver virtio-net+no-handler    two cards on one machine",
+      "  vlab ebs --replay sev/requeue-callback/virtio-net/0 --trace exit.json"
+    })
+final class EbsCommand implements Callable<Integer> {
+  static final String EDK2_ORDER = "edk2";
+  static final String ALL_ORDERS = "all";
+
+  /** Kept here: a logger that nobody holds forgets its level. */
+  private static final Logger DEVICE_LOG = Logger.getLogger("dev.virtiolab.virtio");
+
+  @Spec private CommandSpec spec;
+
+  @Mixin private EbsPlanOptions which;
+
+  @Option(
+      names = "--order",
+      paramLabel = EDK2_ORDER + "|" + ALL_ORDERS,
+      description = "run edk2's order of handlers only, or all that UEFI allows (default: all)")
+  private String order;
+
+  @Option(
+      names = "--slots",
+      description =
+          "give the IOMMU driver the reserved bounce slots that it has today, and had not in 2017")
+  private boolean slots;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "keys, frames and data follow from this number (default: 1)")
+  private Long seed;
+
+  @Option(
+      names = "--replay",
+      paramLabel = "ID",
+      description = "run one history again, and tell its steps")
+  private String replay;
+
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description =
+          "with --replay: write a timeline of kicks, descriptor chains, mappings, C-bit flips and"
+              + " faults; open it with https://ui.perfetto.dev or chrome://tracing")
+  private Path trace;
+
+  @Option(
+      names = "--with",
+      paramLabel = "FILE.java",
+      description =
+          "a policy or a driver of one's own, in one class: a row or a column more (see"
+              + " docs/your-own-policy.md); may be given again")
+  private List<Path> own = List.of();
+
+  @Option(names = "--json", description = "print one JSON object")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    // What the device complains of is in the histories, with the rest.
+    DEVICE_LOG.setLevel(Level.OFF);
+    Catalogue catalogue = Catalogue.builtIn();
+    own.forEach(file -> OwnClass.in(file).addTo(catalogue));
+    if (replay != null) {
+      replay(catalogue);
+    } else {
+      explore(catalogue);
+    }
+    return 0;
+  }
+
+  // ---- one history
+
+  private void replay(Catalogue catalogue) {
+    if (!which.isDefault() || order != null || slots || seed != null) {
+      throw LabException.usage(
+          "--replay names policy, drivers, platform, order, slots and seed: other options that do"
+              + " are left away");
+    }
+    OutputFile.check("--trace", trace);
+    HistoryId id = HistoryId.parse(replay);
+    catalogue.policy(id.policy());
+    id.drivers().forEach(catalogue::driver);
+    Timeline timeline = new Explorer(catalogue, settings()).replay(id);
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(EbsJson.of(timeline));
+    } else {
+      out.println(
+          id + (timeline.history().fails() ? ": an invariant breaks" : ": no invariant breaks"));
+      EbsStory.of(timeline).forEach(out::println);
+    }
+    out.flush();
+  }
+
+  // ---- all of them
+
+  private void explore(Catalogue catalogue) {
+    if (trace != null) {
+      throw LabException.usage("--trace is of one history: name it with --replay");
+    }
+    EbsPlan plan = which.toPlan(catalogue);
+    Settings settings = settings();
+    Explorer explorer = new Explorer(catalogue, settings);
+    long begin = System.nanoTime();
+    List<Cell> cells = runCells(explorer, plan, begin);
+    List<Encounter> encounters = new ArrayList<>();
+    for (Explorer.Task task : plan.encounters()) {
+      encounters.addAll(
+          explorer.encounter(task.platform(), task.policy(), task.drivers().getFirst()));
+    }
+    double seconds = (System.nanoTime() - begin) / 1e9;
+    Report report = new Report(settings, cells, encounters);
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(EbsJson.of(report));
+    } else if (plan.single()) {
+      EbsText.stories(report, explorer::replay, again()).forEach(out::println);
+    } else {
+      EbsText.overview(report, plan.summarized(), catalogue, seconds, again())
+          .forEach(out::println);
+    }
+    out.flush();
+  }
+
+  private List<Cell> runCells(Explorer explorer, EbsPlan plan, long begin) {
+    ProgressLine progress = ProgressLine.onStandardError();
+    try {
+      return explorer.explore(
+          plan.cells(), (done, all) -> progress.show(describe(done, all, begin)));
+    } finally {
+      progress.clear();
+    }
+  }
+
+  private static String describe(int done, int all, long begin) {
+    if (done == 0) {
+      return "%d cells".formatted(all);
+    }
+    long left = (System.nanoTime() - begin) / done * (all - done) / 1_000_000_000L;
+    return String.format(
+        Locale.ROOT, "%d of %d cells  %d:%02d left", done, all, left / 60, left % 60);
+  }
+
+  /** The command that knows what this one does. */
+  private String again() {
+    return own.stream()
+        .map(file -> " --with " + file)
+        .collect(Collectors.joining("", "vlab ebs", ""));
+  }
+
+  private Settings settings() {
+    if (order != null && !order.equals(EDK2_ORDER) && !order.equals(ALL_ORDERS)) {
+      throw LabException.usage(
+          "--order is %s or %s, not %s".formatted(EDK2_ORDER, ALL_ORDERS, order));
+    }
+    return new Settings(
+        seed == null ? Settings.USUAL.seed() : seed, slots, EDK2_ORDER.equals(order), Set.of());
+  }
+}

@@ -1,0 +1,126 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.ebs.Catalogue;
+import dev.virtiolab.lab.ebs.Cell;
+import dev.virtiolab.lab.ebs.HistoryId;
+import dev.virtiolab.lab.ebs.Report;
+import dev.virtiolab.lab.ebs.Timeline;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+
+/** All that {@code vlab ebs} prints of an exploration, for a terminal of 100 columns. */
+final class EbsText {
+  private EbsText() {}
+
+  /** The matrices, what is in them, and how to see more. */
+  static List<String> overview(
+      Report report, boolean summarized, Catalogue catalogue, double seconds, String command) {
+    List<Cell> cells = report.cells();
+    List<Cell> shown =
+        cells.stream().filter(cell -> !summarized || cell.drivers().size() == 1).toList();
+    List<Cell> counted = cells.stream().filter(cell -> !shown.contains(cell)).toList();
+    List<String> lines = new ArrayList<>();
+    lines.add("At ExitBootServices: who takes DMA mappings down (across), what drivers do (down)");
+    lines.add("");
+    for (PlatformKind platform : platforms(shown)) {
+      lines.addAll(EbsMatrix.table(platform, on(platform, shown)));
+      lines.add("");
+    }
+    lines.addAll(EbsMatrix.legend(cells));
+    lines.add("");
+    for (PlatformKind platform : platforms(counted)) {
+      several(platform, on(platform, counted), on(platform, shown), lines);
+    }
+    names(
+        "Policies",
+        cells.stream().map(Cell::policy).distinct().toList(),
+        name -> catalogue.policy(name).title(),
+        lines);
+    names(
+        "Drivers",
+        cells.stream().flatMap(cell -> cell.drivers().stream()).distinct().toList(),
+        name -> catalogue.driver(name).title(),
+        lines);
+    if (!report.encounters().isEmpty()) {
+      lines.add("ExitBootServices called otherwise, in edk2's order:");
+      lines.addAll(EbsStory.ofEncounters(report.encounters()));
+      lines.add("");
+    }
+    lines.addAll(closing(report, seconds, command));
+    return lines;
+  }
+
+  /** One cell on each platform. */
+  static List<String> stories(Report report, Function<HistoryId, Timeline> replay, String command) {
+    List<String> lines = new ArrayList<>();
+    for (Cell cell : report.cells()) {
+      if (!lines.isEmpty()) {
+        lines.add("");
+      }
+      lines.addAll(EbsStory.of(cell, replay, command));
+    }
+    return lines;
+  }
+
+  private static List<PlatformKind> platforms(List<Cell> cells) {
+    return cells.stream().map(Cell::platform).distinct().toList();
+  }
+
+  private static List<Cell> on(PlatformKind platform, List<Cell> cells) {
+    return cells.stream().filter(cell -> cell.platform() == platform).toList();
+  }
+
+  /** Machines with two cards, then those with three. */
+  private static void several(
+      PlatformKind platform, List<Cell> cells, List<Cell> alone, List<String> lines) {
+    boolean onePolicy = cells.stream().map(Cell::policy).distinct().count() == 1;
+    TreeMap<Integer, List<Cell>> byCards =
+        cells.stream()
+            .collect(
+                Collectors.groupingBy(
+                    cell -> cell.drivers().size(), TreeMap::new, Collectors.toList()));
+    byCards.forEach(
+        (cards, some) -> {
+          lines.add(
+              "%s drivers on one machine, %s:"
+                  .formatted(cards == 2 ? "Two" : "Three", platform.label()));
+          lines.addAll(
+              cards == 2 && onePolicy ? EbsMatrix.pairs(platform, some) : EbsMatrix.summary(some));
+          lines.addAll(EbsMatrix.worse(some, alone));
+          lines.add("");
+        });
+  }
+
+  private static void names(
+      String title, List<String> names, UnaryOperator<String> meaning, List<String> lines) {
+    lines.add(title + ":");
+    int first = Text.longest(names);
+    names.forEach(
+        name ->
+            lines.addAll(
+                Text.wrapped("  " + Text.padded(name, first) + "  ", meaning.apply(name))));
+    lines.add("");
+  }
+
+  private static List<String> closing(Report report, double seconds, String command) {
+    List<Cell> cells = report.cells();
+    long run = cells.stream().mapToLong(cell -> cell.histories().size()).sum();
+    long allowed = cells.stream().mapToLong(Cell::orders).sum();
+    return List.of(
+        String.format(
+            Locale.ROOT,
+            "%,d cells, %,d orders run of %,d that UEFI allows (%s), %.1f s",
+            cells.size(),
+            run,
+            allowed,
+            report.settings().edk2Order() ? "edk2's only" : "the others are like one of these",
+            seconds),
+        "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
+  }
+}

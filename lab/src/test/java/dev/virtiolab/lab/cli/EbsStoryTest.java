@@ -1,0 +1,175 @@
+package dev.virtiolab.lab.cli;
+
+import static dev.virtiolab.iommu.PlatformKind.SEV;
+import static dev.virtiolab.iommu.PlatformKind.VTD;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.ebs.Cell;
+import dev.virtiolab.lab.ebs.Circumstance;
+import dev.virtiolab.lab.ebs.Encounter;
+import dev.virtiolab.lab.ebs.History;
+import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Step;
+import dev.virtiolab.lab.ebs.Timeline;
+import dev.virtiolab.lab.ebs.Verdict;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class EbsStoryTest {
+
+  @Test
+  void aCellThatDependsOnOrderIsToldByItsShortestFailureAndTheOrderThatIsSafe() {
+    List<String> story = EbsStory.of(EbsRecords.sameTrick(), EbsRecords::timeline, "vlab ebs");
+
+    assertEquals(
+        """
+        requeue-callback with requeue-from-callback on sev: order-dependent
+          some orders break an invariant, and UEFI promises none
+          I1  while a device is live, it reaches nothing outside its open mappings
+          2 orders are allowed by UEFI, 2 run, of which 1 fails
+
+        The shortest history that fails is sev/requeue-callback/requeue-from-callback/1
+          handlers: requeue-callback (CALLBACK), requeue-from-callback (CALLBACK)
+
+          1  APPLICATION  loader                 calls ExitBootServices with the map's key
+          2  CALLBACK     requeue-callback       enters its handler
+          3  CALLBACK     requeue-from-callback  enters its handler
+          4  CALLBACK     requeue-callback       unmaps the receive buffer at 0x7e35000, which is private
+                                                 again from now on and reads as ciphertext to all others
+        ! 5  CALLBACK     00:04.0                writes a frame to 0x7e35000
+             I1 breaks: 00:04.0 writes page 0x7e35000, which requeue-callback has unmapped, while
+                        requeue-from-callback still waits for its second event
+        ! 6  APPLICATION  loader                 has the machine
+             I2 breaks: page 0x7e35000 is shared and nobody declared it
+
+        The OS finds 1 mapping open, and 00:04.0 live
+          I2  page 0x7e35000 is shared and nobody declared it
+
+        Why: The teardown ran before the driver's second event: both were queued from a handler, and UEFI
+             does not say whose handler is first.
+
+        Safe is sev/requeue-callback/requeue-from-callback/0, which is edk2's order
+          handlers: requeue-from-callback (CALLBACK), requeue-callback (CALLBACK)
+
+        Run again: vlab ebs --replay sev/requeue-callback/requeue-from-callback/1
+        """
+            .lines()
+            .toList(),
+        story);
+    assertTrue(Text.longest(story) <= Text.WIDTH);
+  }
+
+  @Test
+  void aSafeCellIsToldByItsFirstOrder() {
+    Cell cell =
+        new Cell(
+            "requeue-callback",
+            List.of("requeue-from-callback"),
+            SEV,
+            Verdict.SAFE,
+            List.of(),
+            1,
+            List.of(EbsRecords.safe()));
+
+    assertEquals(
+        """
+        requeue-callback with requeue-from-callback on sev: safe
+          no order breaks an invariant
+          1 order is allowed by UEFI, 1 run, of which none fails
+
+        Safe is sev/requeue-callback/requeue-from-callback/0, which is edk2's order
+          handlers: requeue-from-callback (CALLBACK), requeue-callback (CALLBACK)
+
+        Run again: vlab ebs --with My.java --replay sev/requeue-callback/requeue-from-callback/0
+        """
+            .lines()
+            .toList(),
+        EbsStory.of(cell, EbsRecords::timeline, "vlab ebs --with My.java"));
+  }
+
+  @Test
+  void whatIsNotApplicableHasNoHistory() {
+    assertEquals(
+        List.of(
+            "vtd-off with virtio-net on sev: not-applicable",
+            "  the policy is for boards with a DMA remapping unit"),
+        EbsStory.of(
+            EbsRecords.cell(SEV, "vtd-off", "virtio-net", Verdict.NOT_APPLICABLE),
+            EbsRecords::timeline,
+            "vlab ebs"));
+  }
+
+  @Test
+  void aRunThatWasCutSaysWhyAndWhatTheOsFindsIsNotSaid() {
+    Timeline whole = EbsRecords.safeTimeline();
+    History cut =
+        new History(
+            EbsRecords.id(0), 3, List.of(), Optional.of("virtio-net signals its group for ever"));
+    List<Step> steps = whole.steps().subList(0, 3);
+
+    List<String> story = EbsStory.of(new Timeline(cut, steps, ""));
+
+    assertEquals(
+        "The OS never gets the machine: virtio-net signals its group for ever", story.getLast());
+    assertTrue(story.stream().noneMatch(line -> line.startsWith("The OS finds")));
+  }
+
+  @Test
+  void anOsThatFindsNothingIsSaid() {
+    assertEquals(
+        "The OS finds no mapping open, and no device live",
+        EbsStory.of(EbsRecords.safeTimeline()).getLast());
+  }
+
+  @Test
+  void levelsHaveTheirNames() {
+    assertEquals("APPLICATION", EbsStory.level(4));
+    assertEquals("CALLBACK", EbsStory.level(8));
+    assertEquals("NOTIFY", EbsStory.level(16));
+    assertEquals("HIGH_LEVEL", EbsStory.level(31));
+    assertEquals("level 9", EbsStory.level(9));
+  }
+
+  @Test
+  void whatPlatformsHaveInCommonIsSaidOnce() {
+    List<Encounter> encounters =
+        List.of(
+            encounter(SEV, Circumstance.STALE_KEY, Verdict.SAFE, "no handler ran"),
+            encounter(SEV, Circumstance.CALLED_AT_NOTIFY, Verdict.UNSAFE, "all ran", Invariant.I8),
+            encounter(VTD, Circumstance.STALE_KEY, Verdict.SAFE, "no handler ran"),
+            encounter(VTD, Circumstance.CALLED_AT_NOTIFY, Verdict.SAFE, "none ran"));
+
+    assertEquals(
+        """
+        requeue-callback with virtio-net on sev and vtd, called with a stale map key, then with the right
+        one: safe
+          no handler ran
+        requeue-callback with virtio-net on sev, called at TPL_NOTIFY, which UEFI forbids: unsafe, I8
+          all ran
+        requeue-callback with virtio-net on vtd, called at TPL_NOTIFY, which UEFI forbids: safe
+          none ran
+        """
+            .lines()
+            .toList(),
+        EbsStory.ofEncounters(encounters));
+  }
+
+  private static Encounter encounter(
+      PlatformKind platform,
+      Circumstance circumstance,
+      Verdict verdict,
+      String seen,
+      Invariant... invariants) {
+    return new Encounter(
+        circumstance,
+        "requeue-callback",
+        "virtio-net",
+        platform,
+        verdict,
+        List.of(invariants),
+        List.of(seen));
+  }
+}
