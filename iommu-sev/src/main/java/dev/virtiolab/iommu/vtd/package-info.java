@@ -15,7 +15,9 @@
  * <p>Before the guest switches translation on, DMA goes untranslated, as on hardware. From then on
  * a source id that has no context reaches nothing. Contexts and translations are cached when they
  * are first used, and stay so until the guest invalidates them: an entry that is taken out of a
- * table is still used. What is not present is not cached (CAP.CM is 0).
+ * table is still used. What is not present is not cached (CAP.CM is 0). What all that lets a
+ * requester reach at a moment, {@link dev.virtiolab.iommu.vtd.VtdPlatform#reach} tells; it looks at
+ * tables and caches and changes neither.
  *
  * <p><b>Threads.</b> Any. A device's thread looks its IOTLB up without a lock and walks under the
  * lock of its own caches; commands come from the guest's CPU, under the lock of the registers and,
