@@ -10,6 +10,7 @@ import dev.virtiolab.lab.ebs.OwnClass;
 import dev.virtiolab.lab.ebs.Report;
 import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Timeline;
+import dev.virtiolab.lab.ebs.html.HtmlReport;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
@@ -97,6 +99,14 @@ final class EbsCommand implements Callable<Integer> {
               + " docs/your-own-policy.md); may be given again")
   private List<Path> own = List.of();
 
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      description =
+          "write a page, which needs no other file: the matrix, and for each cell the history that"
+              + " fails soonest as a picture")
+  private Path html;
+
   @Option(names = "--json", description = "print one JSON object")
   private boolean json;
 
@@ -122,6 +132,9 @@ final class EbsCommand implements Callable<Integer> {
           "--replay names policy, drivers, platform, order, slots and seed: other options that do"
               + " are left away");
     }
+    if (html != null) {
+      throw LabException.usage("--html shows cells: of one history there is --trace");
+    }
     OutputFile.check("--trace", trace);
     HistoryId id = HistoryId.parse(replay);
     catalogue.policy(id.policy());
@@ -144,6 +157,7 @@ final class EbsCommand implements Callable<Integer> {
     if (trace != null) {
       throw LabException.usage("--trace is of one history: name it with --replay");
     }
+    OutputFile.check("--html", html);
     EbsPlan plan = which.toPlan(catalogue);
     Settings settings = settings();
     Explorer explorer = new Explorer(catalogue, settings);
@@ -166,6 +180,9 @@ final class EbsCommand implements Callable<Integer> {
           .forEach(out::println);
     }
     out.flush();
+    if (html != null) {
+      writePage(report, explorer);
+    }
   }
 
   private List<Cell> runCells(Explorer explorer, EbsPlan plan, long begin) {
@@ -173,6 +190,24 @@ final class EbsCommand implements Callable<Integer> {
     try {
       return explorer.explore(
           plan.cells(), (done, all) -> progress.show(describe(done, all, begin)));
+    } finally {
+      progress.clear();
+    }
+  }
+
+  private void writePage(Report report, Explorer explorer) {
+    ProgressLine progress = ProgressLine.onStandardError();
+    AtomicInteger replayed = new AtomicInteger();
+    try {
+      OutputFile.write(
+          "--html",
+          html,
+          HtmlReport.of(
+              report,
+              id -> {
+                progress.show("%d histories for the page".formatted(replayed.incrementAndGet()));
+                return explorer.replay(id);
+              }));
     } finally {
       progress.clear();
     }

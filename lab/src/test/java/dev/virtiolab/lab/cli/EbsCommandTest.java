@@ -57,6 +57,18 @@ class EbsCommandTest {
   }
 
   @Test
+  void aPageIsOfCellsAndCanBeWritten(@TempDir Path folder) {
+    Path nowhere = folder.resolve("no/such/folder");
+
+    assertEquals("cannot write --html " + nowhere, complaint("--html", nowhere.toString()));
+    assertEquals("cannot write --html " + folder, complaint("--html", folder.toString()));
+    assertEquals(
+        "--html shows cells: of one history there is --trace",
+        complaint(
+            "--replay", "sev/core-hook/virtio-net/0", "--html", folder.resolve("p").toString()));
+  }
+
+  @Test
   void aClassOfOnesOwnThatIsNotThereIsRefused() {
     assertTrue(complaint("--with", "Nothing.java").contains("Nothing.java"));
   }
