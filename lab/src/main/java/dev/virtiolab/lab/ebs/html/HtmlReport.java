@@ -10,10 +10,7 @@ import dev.virtiolab.lab.ebs.Report;
 import dev.virtiolab.lab.ebs.Timeline;
 import dev.virtiolab.lab.html.Markup;
 import dev.virtiolab.lab.html.Page;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
@@ -31,29 +28,25 @@ public final class HtmlReport {
 
   private final Report report;
   private final Function<HistoryId, Timeline> replay;
+  private final String again;
   private final Markup out = new Markup();
 
-  private HtmlReport(Report report, Function<HistoryId, Timeline> replay) {
+  private HtmlReport(Report report, Function<HistoryId, Timeline> replay, String again) {
     this.report = report;
     this.replay = replay;
+    this.again = again;
   }
 
   /**
-   * Writes the page.
+   * The page.
    *
-   * @param file replaced if it is there
    * @param replay asked once for each cell that has a history, in the order of the cells: for the
    *     one that fails soonest, or the first where none does
-   * @throws IOException if the file cannot be written
+   * @param again the command that knows policies and drivers as this one does: {@code vlab ebs},
+   *     and {@code --with} whatever came from a file
    */
-  public static void write(Path file, Report report, Function<HistoryId, Timeline> replay)
-      throws IOException {
-    Files.writeString(file, of(report, replay));
-  }
-
-  /** The page, as {@link #write} writes it. */
-  public static String of(Report report, Function<HistoryId, Timeline> replay) {
-    return new HtmlReport(report, replay).page();
+  public static String of(Report report, Function<HistoryId, Timeline> replay, String again) {
+    return new HtmlReport(report, replay, again).page();
   }
 
   private String page() {
@@ -154,7 +147,7 @@ public final class HtmlReport {
   }
 
   private String histories() {
-    Pack pack = new Pack();
+    Pack pack = new Pack(again);
     for (Cell cell : report.cells()) {
       Optional<History> shown =
           cell.shortestFailure().or(() -> cell.histories().stream().findFirst());

@@ -53,10 +53,9 @@ final class Look {
             .replace("%2B", "+");
   }
 
-  /** What a person types to run a history again; a shell finds nothing in it to obey. */
-  static String replay(HistoryId id) {
+  /** A history's name as a person types it: a shell finds nothing in it to obey. */
+  static String quoted(HistoryId id) {
     String name = id.toString();
-    return "vlab ebs --replay "
-        + (PLAIN.matcher(name).matches() ? name : "'" + name.replace("'", "'\\''") + "'");
+    return PLAIN.matcher(name).matches() ? name : "'" + name.replace("'", "'\\''") + "'";
   }
 }

@@ -39,9 +39,17 @@ final class Pack {
 
   private static final int LAST_STEPS = 100;
 
+  private final String again;
   private final Map<String, Integer> texts = new LinkedHashMap<>();
   private final Map<String, Integer> steps = new LinkedHashMap<>();
   private final Map<String, String> cells = new LinkedHashMap<>();
+
+  /**
+   * @param again what {@code --replay} is said to
+   */
+  Pack(String again) {
+    this.again = again;
+  }
 
   /** A cell in which nothing was run. */
   void add(Cell cell) {
@@ -52,7 +60,7 @@ final class Pack {
   void add(Cell cell, Timeline timeline) {
     History history = timeline.history();
     StringBuilder json = new StringBuilder(about(cell));
-    json.append(",\"replay\":").append(string(Look.replay(history.id())));
+    json.append(",\"replay\":").append(string(again + " --replay " + Look.quoted(history.id())));
     history.cut().ifPresent(cut -> json.append(",\"cut\":").append(string(cut)));
     json.append(",\"reason\":").append(string(timeline.reason()));
     json.append(",\"breaches\":[");

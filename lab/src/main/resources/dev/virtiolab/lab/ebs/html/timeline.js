@@ -9,7 +9,7 @@
   const DEVICE = /^[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 
   // In pixels: heights, and how far apart steps stand.
-  const HEAD = 62, LANE = 36, MAPPINGS = 58, FOOT = 22;
+  const PHASES = 24, FLAGS = 40, LANE = 36, MAPPINGS = 58, FOOT = 22;
   const NARROWEST = 9, WIDEST = 26, MARGIN = 16;
   // DMA comes after every step, so it gets less room than they do.
   const DMA_ROOM = 0.5;
@@ -64,10 +64,8 @@
   /** Who is in the picture, from above: loader and core, policy, drivers, others, devices. */
   function lanesOf(cell, steps) {
     const lanes = [{ name: "loader and core", actors: ["loader", "core"], kind: "core" }];
-    const known = new Set(["loader", "core"]);
     const lane = (name, kind) => {
-      if (!known.has(name)) {
-        known.add(name);
+      if (!lanes.some((one) => one.actors.includes(name))) {
         lanes.push({ name, actors: [name], kind });
       }
     };
@@ -79,7 +77,8 @@
       (DEVICE.test(step.actor) ? devices : { add: (name) => lane(name, "other") }).add(step.actor);
     }
     [...devices].sort().forEach((address) => lane(address, "device"));
-    lanes.forEach((one, i) => (one.top = HEAD + i * LANE));
+    const head = PHASES + (steps.some((step) => step.breaks.length) ? FLAGS : 0);
+    lanes.forEach((one, i) => (one.top = head + i * LANE));
     return lanes;
   }
 
@@ -137,7 +136,7 @@
 
   /** One sign for each kind of step, with its middle at (x, y). */
   function mark(parent, kind, x, y, style) {
-    const shape = (d) => draw(parent, "path", { d, class: `mark ${kind} ${style}` });
+    const shape = (d) => draw(parent, "path", { d, class: `mark k-${kind} ${style}` });
     switch (kind) {
       case "exit-boot-services":
       case "hand-off":
@@ -154,7 +153,7 @@
       case "dma":
         return shape(`M${x},${y - 7}v14`);
       default:
-        return draw(parent, "circle", { cx: x, cy: y, r: 2.6, class: `mark ${kind} ${style}` });
+        return draw(parent, "circle", { cx: x, cy: y, r: 2.6, class: `mark k-${kind} ${style}` });
     }
   }
 
@@ -163,11 +162,12 @@
     const lanes = lanesOf(cell, steps);
     const laneOf = new Map(lanes.flatMap((lane) => lane.actors.map((actor) => [actor, lane])));
     const places = placesOf(steps);
-    const bottom = HEAD + lanes.length * LANE;
+    const head = lanes[0].top;
+    const bottom = head + lanes.length * LANE;
 
     const frame = html(parent, "div", { class: "timeline" });
     const names = html(frame, "div", { class: "lanes", "aria-hidden": "true" });
-    names.style.paddingTop = `${HEAD}px`;
+    names.style.paddingTop = `${head}px`;
     for (const lane of lanes) {
       html(names, "div", { class: lane.kind }, lane.name).style.height = `${LANE}px`;
     }
@@ -185,7 +185,7 @@
     const end = x.at(-1) + unit / 2;
 
     const grid = draw(svg, "g", { class: "grid" });
-    for (let top = HEAD; top <= bottom + MAPPINGS; top += top < bottom ? LANE : MAPPINGS) {
+    for (let top = head; top <= bottom + MAPPINGS; top += top < bottom ? LANE : MAPPINGS) {
       draw(grid, "line", { x1: 0, x2: width, y1: top, y2: top });
     }
     let free = 0;
@@ -259,7 +259,7 @@
       const from = x[handler.from], to = handler.open ? end : x[handler.to];
       const name = TPL[handler.step.tpl] || `TPL ${handler.step.tpl}`;
       const label = to - from > 74 ? name : to - from > 11 ? name[0] : "";
-      draw(svg, "text", { class: "level", x: from + 3, y: lane.top + 13 }, label);
+      draw(svg, "text", { class: `level tpl${handler.step.tpl}`, x: from + 3, y: lane.top + 13 }, label);
     }
     // From where a handler was interrupted to the one that came between, and back.
     const stack = [];
@@ -320,7 +320,7 @@
     counts.prepend(draw(counts, "path", { d: `${path}H${end}V${bottom + MAPPINGS}z` }));
 
     // Whoever points at it is told the step.
-    const cursor = draw(svg, "line", { class: "cursor", x1: -9, x2: -9, y1: HEAD, y2: bottom + MAPPINGS });
+    const cursor = draw(svg, "line", { class: "cursor", x1: -9, x2: -9, y1: head, y2: bottom + MAPPINGS });
     svg.addEventListener("pointermove", (event) => {
       const box = svg.getBoundingClientRect();
       const atX = event.clientX - box.left, atY = event.clientY - box.top;
@@ -378,7 +378,7 @@
         html(row, "td", { colspan: 7 }, `${step.leftOut} steps are left out here`);
         continue;
       }
-      const row = html(body, "tr", { class: step.breaks.length ? "broken" : step.kind });
+      const row = html(body, "tr", { class: step.breaks.length ? "broken" : `k-${step.kind}` });
       html(row, "th", { scope: "row" }, step.number);
       html(row, "td", {}, TPL[step.tpl] || step.tpl);
       html(row, "td", {}, step.actor);
@@ -490,7 +490,10 @@
       show(shown);
     }
   });
-  if (!fromAddress()) {
+  if (fromAddress()) {
+    // The browser scrolls to the cell itself once all is there: then it is our turn.
+    addEventListener("load", () => setTimeout(fromAddress));
+  } else {
     // The cell that says most: one where it depends on the order, else one that fails.
     const word = (cell) => data.verdicts[cell.verdict][0];
     const first = [...cells].find(([, cell]) => word(cell) === "order-dependent")

@@ -33,6 +33,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.parsers.ParserConfigurationException;
 import org.junit.jupiter.api.Test;
@@ -48,7 +49,7 @@ import tools.jackson.databind.json.JsonMapper;
 class HtmlReportTest {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
-  private static final String TEXT = HtmlReport.of(Sample.whole(), Sample::replay);
+  private static final String TEXT = page(Sample.whole(), Sample::replay);
   private static final Document PAGE = parse(TEXT);
 
   // ---- what there is
@@ -124,8 +125,7 @@ class HtmlReportTest {
   @Test
   void threeDriversHaveARowEach() throws Exception {
     Cell cell = Sample.cell(PlatformKind.SEV, "core-hook", List.of("a", "b", "c"), Verdict.UNSAFE);
-    Document page =
-        parse(HtmlReport.of(Sample.of(cell), id -> Sample.replay(id, true, Verdict.UNSAFE)));
+    Document page = parse(page(Sample.of(cell), id -> Sample.replay(id, true, Verdict.UNSAFE)));
 
     assertNotNull(page.getElementById("sev/core-hook/a+b+c"));
   }
@@ -161,7 +161,7 @@ class HtmlReportTest {
   void whatWasRunOtherwiseIsSaid() throws Exception {
     Settings settings = new Settings(7, true, true, EnumSet.of(CoreDefect.KEY_UNCHECKED));
     Report report = new Report(settings, Sample.whole().cells().subList(0, 3), List.of());
-    String all = parse(HtmlReport.of(report, Sample::replay)).getDocumentElement().getTextContent();
+    String all = parse(page(report, Sample::replay)).getDocumentElement().getTextContent();
 
     assertTrue(all.contains("edk2\u2019s order only \u00b7 bounce slots as today \u00b7 seed 7"));
     assertTrue(all.contains("The core is broken on purpose: KEY_UNCHECKED"));
@@ -243,7 +243,7 @@ class HtmlReportTest {
             1,
             List.of(history));
 
-    String page = HtmlReport.of(Sample.of(cell), asked -> new Timeline(history, steps, ""));
+    String page = page(Sample.of(cell), asked -> new Timeline(history, steps, ""));
     JsonNode data = data(page);
     List<Step> shown = unpacked(data, data.get("cells").get("pc/p/d"));
 
@@ -281,10 +281,10 @@ class HtmlReportTest {
             List.of(),
             List.of(bad));
     Report report = new Report(Settings.USUAL, List.of(single, cell, three), List.of(encounter));
-    String text = HtmlReport.of(report, id -> Sample.replay(id, true, Verdict.UNSAFE));
+    String text = page(report, id -> Sample.replay(id, true, Verdict.UNSAFE));
 
     String harmless =
-        HtmlReport.of(
+        page(
             new Report(
                 Settings.USUAL,
                 List.of(
@@ -316,8 +316,22 @@ class HtmlReportTest {
     HistoryId bad =
         new HistoryId(PlatformKind.SEV, "a'; rm -r $HOME", List.of("d"), List.of(), false, 1);
 
-    assertEquals("vlab ebs --replay sev/core-hook/a+b/1.2/slots/seed=7", Look.replay(plain));
-    assertEquals("vlab ebs --replay 'sev/a'\\''; rm -r $HOME/d/-'", Look.replay(bad));
+    assertEquals("sev/core-hook/a+b/1.2/slots/seed=7", Look.quoted(plain));
+    assertEquals("'sev/a'\\''; rm -r $HOME/d/-'", Look.quoted(bad));
+  }
+
+  @Test
+  void whoeverRunsAHistoryAgainIsToldTheFilesToo() {
+    Cell cell = Sample.cell(PlatformKind.SEV, "mine", List.of("d"), Verdict.UNSAFE);
+    String page =
+        HtmlReport.of(
+            Sample.of(cell),
+            id -> Sample.replay(id, true, Verdict.UNSAFE),
+            "vlab ebs --with Mine.java");
+
+    assertEquals(
+        "vlab ebs --with Mine.java --replay sev/mine/d/0",
+        data(page).get("cells").get("sev/mine/d").get("replay").asString());
   }
 
   @Test
@@ -371,10 +385,10 @@ class HtmlReportTest {
     Path first = folder.resolve("a.html");
     Path second = folder.resolve("b.html");
     Locale usual = Locale.getDefault();
-    HtmlReport.write(first, Sample.whole(), Sample::replay);
+    Files.writeString(first, page(Sample.whole(), Sample::replay));
     try {
       Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
-      HtmlReport.write(second, Sample.whole(), Sample::replay);
+      Files.writeString(second, page(Sample.whole(), Sample::replay));
     } finally {
       Locale.setDefault(usual);
     }
@@ -394,7 +408,7 @@ class HtmlReportTest {
 
   @Test
   void aReportWithoutCellsIsAPageToo() throws Exception {
-    Document page = parse(HtmlReport.of(Sample.of(), Sample::replay));
+    Document page = parse(page(Sample.of(), Sample::replay));
 
     assertEquals(0, page.getElementsByTagName("table").getLength());
   }
@@ -404,12 +418,16 @@ class HtmlReportTest {
   void aSampleLiesInTheBuildFolder() throws Exception {
     Path sample = Path.of("target", "ebs-sample.html");
 
-    HtmlReport.write(sample, Sample.whole(), Sample::replay);
+    Files.writeString(sample, TEXT);
 
     assertTrue(Files.size(sample) > 100_000);
   }
 
   // ---- a page as a program sees it
+
+  private static String page(Report report, Function<HistoryId, Timeline> replay) {
+    return HtmlReport.of(report, replay, "vlab ebs");
+  }
 
   /** What the script makes of a cell's steps, with its own reading of the format. */
   private static List<Step> unpacked(JsonNode data, JsonNode cell) {
