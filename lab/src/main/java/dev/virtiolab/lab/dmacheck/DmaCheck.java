@@ -93,7 +93,9 @@ public final class DmaCheck {
         (address, access, outcome) -> ledger.accessed(requesterId, address, access, outcome);
     try (NetBackend nicEnd = wire.left();
         NetBackend farEnd = wire.right();
-        Mainboard board = new Mainboard(config, nicEnd, memory -> new BusProbe(memory, accesses))) {
+        Mainboard board =
+            new Mainboard(
+                config, nicEnd, memory -> new BusProbe(memory, BusProbe.DESCRIPTOR, accesses))) {
       ledger.watch(board.platform());
       board.nic().observe(new NicNotes(journal));
       clock.drive(() -> board.nic().poll(BATCH));

@@ -5,20 +5,23 @@ import dev.virtiolab.pci.cpu.CpuClock;
 /**
  * A clock that moves only when the guest waits, or the lab notes something; the device works then.
  */
-final class StepClock implements CpuClock {
+public final class StepClock implements CpuClock {
   /** So long takes what is noted: no two things happen at the same time. */
   private static final long NOTE_NANOS = 1_000;
 
   private long nanos;
   private Runnable device = () -> {};
 
+  /** At zero. */
+  public StepClock() {}
+
   /** Sets what runs whenever the guest lets time pass. */
-  void drive(Runnable work) {
+  public void drive(Runnable work) {
     device = work;
   }
 
   /** The time of something that is noted: later than everything before. */
-  long mark() {
+  public long mark() {
     nanos += NOTE_NANOS;
     return nanos;
   }

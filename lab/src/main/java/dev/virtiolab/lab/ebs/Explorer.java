@@ -1,9 +1,25 @@
 package dev.virtiolab.lab.ebs;
 
+import dev.virtiolab.firmware.core.CoreEvent;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.trace.MachineObserver;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.function.LongSupplier;
 
-/** Runs every order of a policy and the drivers of a machine, and judges each. */
+/**
+ * Runs every order of a policy and the drivers of a machine, and judges each.
+ *
+ * <p>Orders that come to the same are not run twice. Two handlers that have touched nothing in
+ * common, in a run, might as well have run the other way round; so of a group's permutations those
+ * are alike that have every two handlers which did touch something in common in the same order.
+ * What a handler touches is what it does by boot services, PciIo, the IOMMU protocol and the bus.
+ */
 public final class Explorer {
   private final Catalogue catalogue;
   private final Settings settings;
@@ -13,7 +29,11 @@ public final class Explorer {
     this.settings = settings;
   }
 
-  /** What to run: one cell of the matrix. */
+  /**
+   * What to run: one cell of the matrix.
+   *
+   * @param drivers one for each card, sorted by name
+   */
   public record Task(PlatformKind platform, String policy, List<String> drivers) {}
 
   /** Told of each cell as it is done, on any thread, one at a time. */
@@ -27,24 +47,229 @@ public final class Explorer {
   /**
    * Runs cells on as many threads as there are processors.
    *
-   * @return one for each task, in the order of the tasks: the same bytes for the same settings
-   * @throws dev.virtiolab.lab.LabException if the thread is interrupted
+   * @return one for each task, in the order of the tasks: the same for the same settings
+   * @throws LabException if the thread is interrupted
    */
   public List<Cell> explore(List<Task> tasks, Progress progress) {
-    throw new UnsupportedOperationException("under construction");
+    return new Lanes<Cell>(progress).run(tasks.stream().map(this::job).toList());
   }
 
-  /** Runs a policy and a driver in each circumstance. */
+  private Lanes.Job<Cell> job(Task task) {
+    return lane -> new Cellwise(task, lane).explore();
+  }
+
+  /** Runs a policy and a driver in each circumstance, in edk2's order. */
   public List<Encounter> encounter(PlatformKind platform, String policy, String driver) {
-    throw new UnsupportedOperationException("under construction");
+    HistoryId id = idOf(new Task(platform, policy, List.of(driver)), List.of());
+    if (notApplicable(id)) {
+      return List.of();
+    }
+    List<Encounter> encounters = new ArrayList<>();
+    for (Circumstance circumstance : Circumstance.values()) {
+      Run.Outcome outcome =
+          new Lanes.Lane()
+              .within(
+                  () ->
+                      new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE)
+                          .run(Loaders.of(circumstance)),
+                  () -> hung(id));
+      History history = outcome.history();
+      Verdict verdict =
+          history.cut().isPresent()
+              ? Verdict.DOES_NOT_TERMINATE
+              : history.fails() || !outcome.asRequired() ? Verdict.UNSAFE : Verdict.SAFE;
+      List<String> seen = new ArrayList<>(outcome.seen());
+      history.cut().ifPresent(seen::add);
+      history.breaches().forEach(breach -> seen.add(breach.invariant() + ": " + breach.text()));
+      encounters.add(
+          new Encounter(
+              circumstance, policy, driver, platform, verdict, invariants(List.of(history)), seen));
+    }
+    return encounters;
   }
 
   /**
    * Runs one history again, and tells each step.
    *
-   * @throws dev.virtiolab.lab.LabException if there is no such history
+   * @throws LabException if there is no such history
    */
   public Timeline replay(HistoryId id) {
-    throw new UnsupportedOperationException("under construction");
+    return replay(id, clock -> MachineObserver.NONE);
+  }
+
+  /** Makes an observer that tells the time by the machine's clock. */
+  @FunctionalInterface
+  public interface Watcher {
+    /**
+     * @param nanos the machine's time
+     */
+    MachineObserver at(LongSupplier nanos);
+  }
+
+  /** The same, with somebody watching the machine. */
+  public Timeline replay(HistoryId id, Watcher watcher) {
+    catalogue.policy(id.policy());
+    id.drivers().forEach(catalogue::driver);
+    if (notApplicable(id)) {
+      throw LabException.usage(
+          "%s is %s on %s"
+              .formatted(id.policy(), Verdict.NOT_APPLICABLE.word(), id.platform().label()));
+    }
+    Run run = new Run(catalogue, settings, id, true, watcher);
+    Run.Outcome outcome;
+    try {
+      outcome = new Lanes.Lane().within(run::run, () -> hung(id));
+    } catch (Orders.NoSuchOrderException e) {
+      throw noSuchHistory(id);
+    }
+    if (outcome.history().cut().isEmpty() && !outcome.history().id().equals(id)) {
+      throw noSuchHistory(id);
+    }
+    return new Timeline(outcome.history(), outcome.steps(), reason(outcome.history()));
+  }
+
+  private static LabException noSuchHistory(HistoryId id) {
+    return LabException.usage("there is no order like that in " + id);
+  }
+
+  private static String reason(History history) {
+    if (history.cut().isPresent()) {
+      return history.cut().get();
+    }
+    return history.breaches().stream()
+        .min(Comparator.comparingInt(Breach::step))
+        .map(Breach::text)
+        .orElse("");
+  }
+
+  private HistoryId idOf(Task task, List<Integer> choices) {
+    return new HistoryId(
+        task.platform, task.policy, task.drivers, choices, settings.slots(), settings.seed());
+  }
+
+  private boolean notApplicable(HistoryId id) {
+    return id.platform() != PlatformKind.VTD && catalogue.policy(id.policy()).needsRemapping();
+  }
+
+  private static Run.Outcome hung(HistoryId id) {
+    History history =
+        new History(id, 0, List.of(), Optional.of("it hangs: no call and no end for a while"));
+    return new Run.Outcome(history, List.of(), List.of(), null, List.of(), true);
+  }
+
+  private static List<Invariant> invariants(List<History> histories) {
+    TreeSet<Invariant> broken = new TreeSet<>();
+    histories.forEach(
+        history -> history.breaches().forEach(breach -> broken.add(breach.invariant())));
+    return List.copyOf(broken);
+  }
+
+  /** One cell, order by order. */
+  private final class Cellwise {
+    private final Task task;
+    private final Lanes.Lane lane;
+    private final List<History> histories = new ArrayList<>();
+
+    Cellwise(Task task, Lanes.Lane lane) {
+      this.task = task;
+      this.lane = lane;
+    }
+
+    Cell explore() {
+      if (notApplicable(idOf(task, List.of()))) {
+        return new Cell(
+            task.policy,
+            task.drivers,
+            task.platform,
+            Verdict.NOT_APPLICABLE,
+            List.of(),
+            0,
+            List.of());
+      }
+      Run.Outcome first = run(List.of());
+      long orders = settings.edk2Order() ? 1 : orders(first, 0);
+      histories.sort(Comparator.comparing(History::id, HistoryId.BY_CHOICES));
+      return new Cell(
+          task.policy,
+          task.drivers,
+          task.platform,
+          verdict(),
+          invariants(histories),
+          orders,
+          List.copyOf(histories));
+    }
+
+    private Run.Outcome run(List<Integer> choices) {
+      HistoryId id = idOf(task, choices);
+      Run.Outcome outcome =
+          lane.within(
+              () -> new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE).run(),
+              () -> hung(id));
+      histories.add(outcome.history());
+      return outcome;
+    }
+
+    /**
+     * Runs what differs from {@code outcome} in choice number {@code at} or a later one.
+     *
+     * @return how many orders there are that are as {@code outcome} before that choice
+     */
+    private long orders(Run.Outcome outcome, int at) {
+      if (at >= outcome.points().size()) {
+        return 1;
+      }
+      Orders.Point point = outcome.points().get(at);
+      long[] counts = new long[point.choices()];
+      cover(counts, outcome, at, orders(outcome, at + 1));
+      for (int choice = 0; choice < counts.length; choice++) {
+        if (counts[choice] == 0) {
+          List<Integer> choices = new ArrayList<>();
+          outcome.points().subList(0, at).forEach(before -> choices.add(before.choice()));
+          choices.add(choice);
+          Run.Outcome other = run(choices);
+          cover(counts, other, at, orders(other, at + 1));
+        }
+      }
+      return Arrays.stream(counts).sum();
+    }
+
+    /** Enters the count of an outcome for every permutation that is like the one that it ran. */
+    private void cover(long[] counts, Run.Outcome outcome, int at, long count) {
+      if (at >= outcome.points().size()) {
+        // Cut before it came to the choice: the others are cut there, too.
+        Arrays.setAll(counts, choice -> counts[choice] == 0 ? 1 : counts[choice]);
+        return;
+      }
+      Orders.Point point = outcome.points().get(at);
+      List<CoreEvent> ran = point.permutation(point.choice());
+      for (int choice = 0; choice < counts.length; choice++) {
+        if (counts[choice] == 0 && alike(ran, point.permutation(choice), outcome.handlers())) {
+          counts[choice] = count;
+        }
+      }
+    }
+
+    private static boolean alike(List<CoreEvent> ran, List<CoreEvent> other, Handlers handlers) {
+      for (int i = 0; i < ran.size(); i++) {
+        for (int j = i + 1; j < ran.size(); j++) {
+          if (handlers.dependent(ran.get(i), ran.get(j))
+              && other.indexOf(ran.get(i)) > other.indexOf(ran.get(j))) {
+            return false;
+          }
+        }
+      }
+      return true;
+    }
+
+    private Verdict verdict() {
+      if (histories.stream().anyMatch(history -> history.cut().isPresent())) {
+        return Verdict.DOES_NOT_TERMINATE;
+      }
+      long failing = histories.stream().filter(History::fails).count();
+      if (failing == 0) {
+        return Verdict.SAFE;
+      }
+      return failing == histories.size() ? Verdict.UNSAFE : Verdict.ORDER_DEPENDENT;
+    }
   }
 }

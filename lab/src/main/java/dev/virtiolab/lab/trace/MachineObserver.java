@@ -18,6 +18,11 @@ public interface MachineObserver
   /** Listens to nothing. */
   MachineObserver NONE = new MachineObserver() {};
 
+  /** Two observers as one, each told everything. */
+  static MachineObserver both(MachineObserver first, MachineObserver second) {
+    return second == NONE ? first : first == NONE ? second : new BothObservers(first, second);
+  }
+
   @Override
   default void faulted(long address, DmaAccess access, DmaFault reason) {}
 }

@@ -1,0 +1,186 @@
+package dev.virtiolab.lab.ebs;
+
+import dev.virtiolab.firmware.core.CoreEvent;
+import dev.virtiolab.firmware.core.DispatchObserver;
+import dev.virtiolab.firmware.uefi.EventGroups;
+import dev.virtiolab.firmware.uefi.Tpl;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+
+/**
+ * Whose handler runs, and what it touches: by that, orders that come to the same are told. Looks
+ * after I8, too.
+ */
+final class Handlers implements DispatchObserver, Orders.Listener {
+  /** What a handler may touch that is not a card. */
+  static final String EVERYTHING = "everything";
+
+  static final String EVENTS = "events";
+  static final String MEMORY_MAP = "memory map";
+  static final String MAPPINGS = "mappings";
+
+  /** An event's maker, and which of the maker's it is. */
+  private record Note(String owner, int number) {}
+
+  private final Log log;
+  private final Gaps gaps;
+  private final Map<CoreEvent, Note> notes = new IdentityHashMap<>();
+  private final Map<String, Integer> made = new HashMap<>();
+  private final Map<CoreEvent, Integer> dispatches = new IdentityHashMap<>();
+  private final Map<CoreEvent, Set<String>> footprints = new IdentityHashMap<>();
+  private final Deque<CoreEvent> running = new ArrayDeque<>();
+
+  /** Where the run is in the group that is under way: set by the loader's side. */
+  private boolean keyAccepted;
+
+  Handlers(Log log, Gaps gaps) {
+    this.log = log;
+    this.gaps = gaps;
+  }
+
+  /** An event was created by {@code owner}. */
+  void created(CoreEvent event, String owner) {
+    notes.put(event, new Note(owner, made.merge(owner, 1, Integer::sum)));
+  }
+
+  String owner(CoreEvent event) {
+    Note note = notes.get(event);
+    return note == null ? Log.CORE : note.owner;
+  }
+
+  /** Such as {@code requeue-callback, event 2}. */
+  String describe(CoreEvent event) {
+    Note note = notes.get(event);
+    return note == null ? event.toString() : note.owner + ", event " + note.number;
+  }
+
+  // ---- dispatching
+
+  @Override
+  public void signalled(UUID group, List<CoreEvent> order) {
+    log.step(
+        Log.CORE,
+        Step.Kind.SIGNAL,
+        () ->
+            "queues the group %s: %s"
+                .formatted(
+                    nameOf(group),
+                    order.stream().map(this::describe).collect(Collectors.joining("; "))));
+  }
+
+  static String nameOf(UUID group) {
+    if (group.equals(EventGroups.EXIT_BOOT_SERVICES)) {
+      return "ExitBootServices";
+    }
+    if (group.equals(EventGroups.BEFORE_EXIT_BOOT_SERVICES)) {
+      return "BeforeExitBootServices";
+    }
+    if (group.equals(EventGroups.EXIT_BOOT_SERVICES_FAILED)) {
+      return "ExitBootServicesFailed";
+    }
+    return group.toString();
+  }
+
+  @Override
+  public void entered(CoreEvent event) {
+    if (!gaps.areOpen()) {
+      return;
+    }
+    gaps.before();
+    running.push(event);
+    log.enter(owner(event));
+    log.step(Step.Kind.ENTER, () -> "enters its handler: " + describe(event));
+    if (event.group() != null) {
+      countDispatch(event);
+    }
+  }
+
+  private void countDispatch(CoreEvent event) {
+    int times = dispatches.merge(event, 1, Integer::sum);
+    boolean exitBoot = event.group().equals(EventGroups.EXIT_BOOT_SERVICES);
+    boolean before = event.group().equals(EventGroups.BEFORE_EXIT_BOOT_SERVICES);
+    if (times > 1 && (exitBoot || before)) {
+      log.breach(
+          Invariant.I8,
+          () ->
+              "%s of the group %s runs for the second time"
+                  .formatted(describe(event), nameOf(event.group())));
+    }
+    if (exitBoot && !keyAccepted) {
+      log.breach(Invariant.I8, () -> describe(event) + " runs, and the key has not been accepted");
+    }
+  }
+
+  @Override
+  public void left(CoreEvent event) {
+    if (!gaps.areOpen()) {
+      return;
+    }
+    log.step(Step.Kind.LEAVE, () -> "leaves its handler");
+    running.pop();
+    log.leave();
+    gaps.after();
+  }
+
+  /** The map key was found current: the call will succeed. */
+  void keyAccepted() {
+    keyAccepted = true;
+  }
+
+  boolean isKeyAccepted() {
+    return keyAccepted;
+  }
+
+  /** Whether a handler runs. */
+  boolean isRunning() {
+    return !running.isEmpty();
+  }
+
+  /** How often a member of {@code group} has run. */
+  int dispatches(UUID group) {
+    return dispatches.entrySet().stream()
+        .filter(entry -> group.equals(entry.getKey().group()))
+        .mapToInt(Map.Entry::getValue)
+        .sum();
+  }
+
+  // ---- footprints
+
+  /** Whoever runs now, and whomever that has interrupted, touches {@code what}. */
+  void touch(String what) {
+    for (CoreEvent event : running) {
+      footprints.computeIfAbsent(event, any -> new HashSet<>()).add(what);
+    }
+  }
+
+  /** Whether it makes a difference which of the two runs first, going by what they touched. */
+  boolean dependent(CoreEvent a, CoreEvent b) {
+    Set<String> ofA = footprints.getOrDefault(a, Set.of());
+    Set<String> ofB = footprints.getOrDefault(b, Set.of());
+    if (ofA.isEmpty() || ofB.isEmpty()) {
+      return false;
+    }
+    return ofA.contains(EVERYTHING)
+        || ofB.contains(EVERYTHING)
+        || ofA.stream().anyMatch(ofB::contains);
+  }
+
+  /** The level as people call it. */
+  static String levelName(int tpl) {
+    return switch (tpl) {
+      case Tpl.APPLICATION -> "APPLICATION";
+      case Tpl.CALLBACK -> "CALLBACK";
+      case Tpl.NOTIFY -> "NOTIFY";
+      case Tpl.HIGH_LEVEL -> "HIGH_LEVEL";
+      default -> Integer.toString(tpl);
+    };
+  }
+}
