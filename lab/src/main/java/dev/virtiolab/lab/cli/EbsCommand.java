@@ -207,7 +207,8 @@ final class EbsCommand implements Callable<Integer> {
               id -> {
                 progress.show("%d histories for the page".formatted(replayed.incrementAndGet()));
                 return explorer.replay(id);
-              }));
+              },
+              again()));
     } finally {
       progress.clear();
     }
