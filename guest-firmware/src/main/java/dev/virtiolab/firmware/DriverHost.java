@@ -115,7 +115,7 @@ public final class DriverHost {
               bootServices,
               board.memory(),
               board.cache().get(),
-              inbound(handOff),
+              handOff,
               dmaCounters,
               setup.dmaObserver());
       require("NonCoherentDmaDxe", dma.start());
@@ -133,6 +133,7 @@ public final class DriverHost {
           new IoMmuDxe(
               bootServices,
               board.memory(),
+              handOff,
               board.pageAttributes().get(),
               setup.slots(),
               dmaCounters,
@@ -186,11 +187,6 @@ public final class DriverHost {
     public void disableBusMasters() {
       pciBus.disableBusMasters();
     }
-  }
-
-  /** Where bus masters find memory: where the CPU does, unless the board says otherwise. */
-  private static HandOff.Range inbound(HandOff handOff) {
-    return handOff.inbound().orElseGet(() -> new HandOff.Range(0, handOff.ram().getLast().limit()));
   }
 
   private static void require(String step, EfiStatus status) {

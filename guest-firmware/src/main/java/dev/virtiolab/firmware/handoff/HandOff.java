@@ -152,6 +152,24 @@ public record HandOff(
     return new HandOff(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.of(registers));
   }
 
+  /**
+   * Whether there is RAM at each of so many addresses, of which there is one at least. Ranges that
+   * touch are as good as one.
+   */
+  public boolean isRam(long address, long bytes) {
+    if (address < 0 || bytes <= 0) {
+      return false;
+    }
+    long reached = address;
+    for (int i = 0; i < ram.size(); i++) {
+      Range range = ram.get(i);
+      if (range.base() <= reached && reached < range.limit()) {
+        reached = range.limit();
+      }
+    }
+    return reached - address >= bytes;
+  }
+
   /** The pages that the hand-off itself takes in guest memory. */
   public Range pages() {
     return ownPages(ram.size());

@@ -1,5 +1,6 @@
 package dev.virtiolab.firmware.iommu;
 
+import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.DmaMapping;
@@ -37,9 +38,9 @@ import java.util.List;
  * <ul>
  *   <li>what Map leaves unused of a bounce buffer is zero, and a reserved slot is zeroed whenever
  *       it is given back, by FreeBuffer too;
- *   <li>a mapping that is unknown or gone, a common buffer that AllocateBuffer did not make, that
- *       is too short or mapped already, and FreeBuffer of one that is still mapped are
- *       INVALID_PARAMETER.
+ *   <li>memory that is none, a mapping that is unknown or gone, a common buffer that AllocateBuffer
+ *       did not make, that is too short or mapped already, and FreeBuffer of one that is still
+ *       mapped are INVALID_PARAMETER.
  * </ul>
  */
 public final class IoMmuDxe implements IoMmu, MappingTeardown {
@@ -48,6 +49,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
 
   private final BootServices bootServices;
   private final CpuMemory memory;
+  private final HandOff handOff;
   private final PageEncMask encMask;
   private final ReservedSlots slots;
   private final DmaObserver observer;
@@ -61,6 +63,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   private boolean memoryMapLocked;
 
   /**
+   * @param handOff says where RAM is
    * @param pageAttributes the guest's C-bits
    * @param slots the reserved bounce buffers
    * @param observer told what is taken down without a driver's Unmap
@@ -68,12 +71,14 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   public IoMmuDxe(
       BootServices bootServices,
       CpuMemory memory,
+      HandOff handOff,
       PageAttributes pageAttributes,
       BounceSlots slots,
       DmaCounters counters,
       DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
+    this.handOff = handOff;
     this.encMask = new PageEncMask(pageAttributes, counters);
     this.slots = new ReservedSlots(slots, encMask, memory, counters);
     this.counters = counters;
@@ -150,7 +155,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   }
 
   private EfiStatus allocateBounceBuffer(AllocateType type, MapInfo mapInfo) {
-    if (mapInfo.numberOfPages == 0) {
+    if (!handOff.isRam(mapInfo.cryptedAddress, mapInfo.numberOfBytes)) {
       return EfiStatus.INVALID_PARAMETER;
     }
     mapInfo.slot = slots.take(mapInfo.numberOfPages);

@@ -46,8 +46,8 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  *   <li>a common buffer is checked for what it is, and not only where it is not whole lines;
  *   <li>Flush lets the CPU see what devices have written so far to mappings that are still open;
  *       edk2's root bridge does nothing there;
- *   <li>a mapping that is unknown or gone, no bytes, memory out of bus masters' reach, and
- *       FreeBuffer of what AllocateBuffer did not give or what is mapped, are INVALID_PARAMETER.
+ *   <li>a mapping that is unknown or gone, no bytes, memory that is none, and FreeBuffer of what
+ *       AllocateBuffer did not give or what is mapped, are INVALID_PARAMETER.
  * </ul>
  */
 public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
@@ -56,8 +56,8 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   private final BootServices bootServices;
   private final CpuMemory memory;
   private final CpuCache cache;
+  private final HandOff handOff;
   private final long offset;
-  private final long inboundBytes;
   private final long lineMask;
 
   /** The highest address that a 32-bit device reaches; negative: none. */
@@ -75,21 +75,21 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   private boolean memoryMapLocked;
 
   /**
-   * @param inbound the bus addresses by which bus masters reach the CPU's addresses from 0 on
+   * @param handOff says where RAM is, for the CPU and for bus masters
    * @param observer told what is taken down without a driver's Unmap
    */
   public NonCoherentDmaDxe(
       BootServices bootServices,
       CpuMemory memory,
       CpuCache cache,
-      HandOff.Range inbound,
+      HandOff handOff,
       DmaCounters counters,
       DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
     this.cache = cache;
-    this.offset = inbound.base();
-    this.inboundBytes = inbound.length();
+    this.handOff = handOff;
+    this.offset = handOff.inbound().map(HandOff.Range::base).orElse(0L);
     this.lineMask = cache.lineBytes() - 1;
     this.lastBelow4Gib = BASE_4_GIB - 1 - offset;
     this.counters = counters;
@@ -139,11 +139,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   private EfiStatus prepare(NonCoherentMapping mapping) {
     long host = mapping.hostAddress;
     long bytes = mapping.numberOfBytes;
-    if (mapping.operation == null
-        || bytes <= 0
-        || host < 0
-        || host > inboundBytes
-        || bytes > inboundBytes - host) {
+    if (mapping.operation == null || !handOff.isRam(host, bytes)) {
       return EfiStatus.INVALID_PARAMETER;
     }
     boolean reachable = mapping.operation.isDualAddress() || host + bytes - 1 <= lastBelow4Gib;

@@ -60,6 +60,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
 
   private final BootServices bootServices;
   private final CpuMemory memory;
+  private final HandOff handOff;
   private final VTdUnit unit;
   private final VTdTables tables;
   private final int levels;
@@ -82,7 +83,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private EfiStatus deviceError = EfiStatus.SUCCESS;
 
   /**
-   * @param handOff says where RAM ends and where the unit is; there is one
+   * @param handOff says where RAM is and where the unit is; there is one
    * @param observer told what is taken down without a driver's Unmap
    */
   public VTdDxe(
@@ -94,6 +95,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
       DmaObserver observer) {
     this.bootServices = bootServices;
     this.memory = memory;
+    this.handOff = handOff;
     this.unit = new VTdUnit(bus, handOff.remapping().orElseThrow().base());
     this.levels = VTdTables.levelsFor(handOff.ram().getLast().limit());
     this.tables = new VTdTables(bootServices, memory, levels);
@@ -168,11 +170,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   private EfiStatus place(VTdMapping mapping) {
     long host = mapping.hostAddress;
     long bytes = mapping.numberOfBytes;
-    if (mapping.operation == null
-        || bytes <= 0
-        || host < 0
-        || host > tables.limit()
-        || bytes > tables.limit() - host) {
+    if (mapping.operation == null || !handOff.isRam(host, bytes)) {
       return EfiStatus.INVALID_PARAMETER;
     }
     boolean wholePages = ((host | bytes) & PAGE_MASK) == 0;

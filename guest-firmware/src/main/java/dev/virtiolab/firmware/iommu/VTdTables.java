@@ -62,11 +62,6 @@ final class VTdTables {
     return limit <= 1L << PageEncMask.PAGE_SHIFT + 3 * INDEX_BITS ? 3 : 4;
   }
 
-  /** One past the highest address that can be mapped. */
-  long limit() {
-    return 1L << PageEncMask.PAGE_SHIFT + levels * INDEX_BITS;
-  }
-
   /** Makes a root table in which no device has a context. */
   EfiStatus open() {
     rootTable = table();

@@ -1,6 +1,7 @@
 package dev.virtiolab.firmware.handoff;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
@@ -269,5 +270,23 @@ class HandOffTest {
         assertThrows(
             HandOffException.class, () -> new HandOff(ram, firmware, ecam, mmio32, mmio64));
     assertTrue(refused.getMessage().contains(why), refused.getMessage());
+  }
+
+  @Test
+  void ramIsWhereTheRangesAreAndRangesThatTouchAreAsOne() {
+    HandOff handOff =
+        HandOffs.withRam(
+            List.of(
+                new Range(0, 16 << 20), new Range(16 << 20, 1 << 20), new Range(1L << 32, 4096)));
+    assertTrue(handOff.isRam(0, 17 << 20));
+    assertTrue(handOff.isRam((16 << 20) - 1, 2));
+    assertTrue(handOff.isRam(1L << 32, 4096));
+    assertFalse(handOff.isRam((17 << 20) - 1, 2));
+    assertFalse(handOff.isRam((1L << 32) - 1, 2));
+    assertFalse(handOff.isRam(0, 0));
+    assertFalse(handOff.isRam(0, -1));
+    assertFalse(handOff.isRam(-1, 2));
+    assertFalse(handOff.isRam(4096, Long.MAX_VALUE));
+    assertFalse(handOff.isRam(Long.MAX_VALUE, 1));
   }
 }

@@ -144,9 +144,10 @@ class BounceMappingsTest {
     assertEquals(0, bench.bytes.value);
     assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(BUS_MASTER_READ, client, 0));
     assertEquals(0, bench.bytes.value);
-    assertEquals(EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_WRITE, client, 1L << 40));
+    // Nearly all of the RAM below 4 GiB has no copy that lies there, too.
+    assertEquals(EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_WRITE, 4096, 15 << 20));
     assertEquals(0, bench.bytes.value);
-    assertEquals(EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_READ64, client, -1));
+    assertEquals(EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_READ64, 4096, 15 << 20));
     assertEquals(0, bench.bytes.value);
 
     assertEquals(free, bench.freePages());
@@ -154,6 +155,28 @@ class BounceMappingsTest {
     assertEquals(0, bench.ioMmu.openMappings());
     assertNull(bench.mapping.value);
     assertEquals(-77, bench.device.value);
+  }
+
+  @Test
+  void whereThereIsNoRamThereIsNothingToMap() {
+    long client = bench.pages(1);
+    long below = 16 << 20;
+    long above = IoMmuBench.FOUR_GIB + (4 << 20);
+    for (DmaOperation operation : DmaOperation.values()) {
+      boolean bounced = operation.dualAddress() != BUS_MASTER_COMMON_BUFFER64;
+      assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, below, 1));
+      assertEquals(0, bench.bytes.value);
+      if (bounced) {
+        assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, below - 1, 2));
+        assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, above - 1, 2));
+        assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, client, 1L << 40));
+        assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, client, -1));
+        assertEquals(EfiStatus.INVALID_PARAMETER, bench.map(operation, -4096, 8192));
+      }
+    }
+    assertEquals(4 * 6 + 2, bench.counters.failedMaps());
+    assertEquals(0, bench.ioMmu.openMappings());
+    bench.mapped(BUS_MASTER_READ64, above - 1, 1);
   }
 
   @Test

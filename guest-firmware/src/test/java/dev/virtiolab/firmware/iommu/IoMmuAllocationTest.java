@@ -30,7 +30,8 @@ class IoMmuAllocationTest {
   private final DxeCore core = new DxeCore(memory, new VirtualClock(), handOff);
   private final DmaCounters counters = new DmaCounters();
   private final IoMmuDxe ioMmu =
-      new IoMmuDxe(core, memory, new NoAttributes(), BounceSlots.OVMF, counters, DmaObserver.NONE);
+      new IoMmuDxe(
+          core, memory, handOff, new NoAttributes(), BounceSlots.OVMF, counters, DmaObserver.NONE);
   private final LongRef bytes = new LongRef();
   private final LongRef device = new LongRef();
   private final Ref<DmaMapping> mapping = new Ref<>();

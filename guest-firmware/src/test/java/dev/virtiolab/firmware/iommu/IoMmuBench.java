@@ -40,7 +40,7 @@ final class IoMmuBench {
   }
 
   IoMmuBench(BounceSlots slots, TeardownPolicy policy) {
-    ioMmu = new IoMmuDxe(core, memory, memory, slots, counters, DmaObserver.NONE);
+    ioMmu = new IoMmuDxe(core, memory, HAND_OFF, memory, slots, counters, DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, ioMmu.start());
     TestSeat.arm(policy, core, ioMmu);
   }

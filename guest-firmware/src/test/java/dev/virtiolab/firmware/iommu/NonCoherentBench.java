@@ -59,9 +59,7 @@ final class NonCoherentBench {
   }
 
   NonCoherentBench(TeardownPolicy policy) {
-    dma =
-        new NonCoherentDmaDxe(
-            core, memory, memory, HAND_OFF.inbound().orElseThrow(), counters, DmaObserver.NONE);
+    dma = new NonCoherentDmaDxe(core, memory, memory, HAND_OFF, counters, DmaObserver.NONE);
     assertEquals(EfiStatus.SUCCESS, dma.start());
     TestSeat.arm(policy, core, dma);
   }

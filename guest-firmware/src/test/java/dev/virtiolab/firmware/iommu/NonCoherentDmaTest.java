@@ -266,6 +266,7 @@ class NonCoherentDmaTest {
     long client = bench.pages(1);
     assertEquals(EfiStatus.UNSUPPORTED, bench.map(BUS_MASTER_COMMON_BUFFER64, client, 4096));
     assertEquals(0, bench.bytes.value);
+    bench.pagesBelow(16 << 20, 1); // so that there is RAM behind the buffer
     long buffer = bench.commonBuffer(1, 0);
     assertEquals(EfiStatus.UNSUPPORTED, bench.map(BUS_MASTER_COMMON_BUFFER, buffer, 4097));
     assertEquals(EfiStatus.UNSUPPORTED, bench.map(BUS_MASTER_COMMON_BUFFER, buffer - 1, 10));
@@ -344,18 +345,24 @@ class NonCoherentDmaTest {
             bench.map(BUS_MASTER_READ64, client, -1),
             bench.map(BUS_MASTER_WRITE64, client, 1L << 40),
             bench.map(BUS_MASTER_WRITE64, 1L << 45, 64),
+            bench.map(BUS_MASTER_READ64, (16 << 20) - 64, 128), // and then a hole
+            bench.map(BUS_MASTER_COMMON_BUFFER64, 20 << 20, 4096), // in it
+            bench.map(BUS_MASTER_WRITE, low, 16 << 20),
             bench.map(BUS_MASTER_READ, -4096, 8192))) {
       assertEquals(EfiStatus.INVALID_PARAMETER, status);
       assertEquals(0, bench.bytes.value);
     }
-    // 32 MiB do not fit where 32 bits reach.
-    assertEquals(EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_READ, low, (2L << 30) + 1));
+    // 4 MiB do not fit where 32 bits reach, once most of that is taken.
+    bench.pagesBelow(16 << 20, 1900);
+    bench.pagesBelow(16 << 20, 1700);
+    assertEquals(
+        EfiStatus.OUT_OF_RESOURCES, bench.map(BUS_MASTER_READ, NonCoherentBench.FOUR_GIB, 4 << 20));
     assertEquals(0, bench.bytes.value);
-    assertEquals(free - 1, bench.freePages());
+    assertEquals(free - 1 - 3600, bench.freePages());
     assertEquals(0, bench.dma.openMappings());
     assertNull(bench.mapping.value);
     assertEquals(-77, bench.device.value);
-    assertEquals(7, bench.counters.failedMaps());
+    assertEquals(10, bench.counters.failedMaps());
   }
 
   @Test

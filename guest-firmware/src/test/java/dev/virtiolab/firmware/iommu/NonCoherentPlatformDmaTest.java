@@ -51,7 +51,7 @@ class NonCoherentPlatformDmaTest {
           core,
           platform.cpuMemory(),
           platform.cpuCache().orElseThrow(),
-          handOff.inbound().orElseThrow(),
+          handOff,
           counters,
           DmaObserver.NONE);
   private final LongRef bytes = new LongRef();

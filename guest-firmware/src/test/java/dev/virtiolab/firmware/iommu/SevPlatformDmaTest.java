@@ -141,6 +141,7 @@ class SevPlatformDmaTest {
         new IoMmuDxe(
             core,
             platform.cpuMemory(),
+            HandOffs.withRam(RAM_BYTES),
             platform.pageAttributes().orElseThrow(),
             slots,
             new DmaCounters(),

@@ -81,6 +81,7 @@ class TeardownTest {
         new IoMmuDxe(
             first.core,
             first.memory,
+            IoMmuBench.HAND_OFF,
             first.memory,
             BounceSlots.NONE,
             first.counters,

@@ -357,7 +357,13 @@ class VTdDxeTest {
     assertEquals(EfiStatus.INVALID_PARAMETER, map(READ, host, -1));
     assertEquals(EfiStatus.INVALID_PARAMETER, map(READ, -4096, 4096));
     assertEquals(EfiStatus.INVALID_PARAMETER, map(READ, (1L << 39) - 4096, 8192));
-    assertEquals(6, counters.failedMaps());
+    long end = handOff.ram().getLast().limit();
+    for (DmaOperation operation : DmaOperation.values()) {
+      assertEquals(EfiStatus.INVALID_PARAMETER, map(operation, end, 4096));
+      assertEquals(EfiStatus.INVALID_PARAMETER, map(operation, end - 4096, 8192));
+      assertEquals(EfiStatus.INVALID_PARAMETER, map(operation, end - 1, 2));
+    }
+    assertEquals(6 + 18, counters.failedMaps());
     assertEquals(EfiStatus.SUCCESS, map(READ, host, 4096));
     assertEquals(
         EfiStatus.INVALID_PARAMETER, vtd.setAttribute(first, mapping.value, IoMmu.ACCESS_WRITE));
