@@ -9,7 +9,10 @@ public enum CoreDefect {
   GROUP_ONE_BY_ONE,
   /** Within a level, what was queued last runs first. */
   LAST_QUEUED_FIRST,
-  /** Of the levels that have somebody in their queue, the lowest is drained first. */
+  /**
+   * Of the levels that have somebody in their queue, the lowest is drained first, and nobody
+   * interrupts it.
+   */
   LOWEST_LEVEL_FIRST,
   /** ExitBootServices takes any map key. */
   KEY_UNCHECKED,

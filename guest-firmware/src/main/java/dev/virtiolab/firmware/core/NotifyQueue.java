@@ -47,8 +47,9 @@ final class NotifyQueue {
   /** The highest level above {@code floor} with somebody in its queue, or -1. */
   int nextAbove(int floor) {
     int above = pending & -2 << floor;
-    if (lowestFirst && above != 0) {
-      return Integer.numberOfTrailingZeros(above);
+    if (lowestFirst) {
+      // Not asked on behalf of who is running: what is above him would come before him.
+      return floor > Tpl.APPLICATION || above == 0 ? -1 : Integer.numberOfTrailingZeros(above);
     }
     return 31 - Integer.numberOfLeadingZeros(above);
   }

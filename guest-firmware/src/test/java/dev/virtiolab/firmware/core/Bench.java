@@ -31,7 +31,11 @@ final class Bench {
   }
 
   Bench(GroupOrder order) {
-    core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES), CoreSetup.of(order));
+    this(CoreSetup.of(order));
+  }
+
+  Bench(CoreSetup setup) {
+    core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES), setup);
   }
 
   /** A notification that writes its name to the log. */
