@@ -43,7 +43,7 @@ final class PciBench {
   }
 
   PciBench(PciResources resources, DmaObserver dmaObserver) {
-    rootBridge = new RootBridge(core, pci, memory, resources, counters, DmaObserver.NONE);
+    rootBridge = new RootBridge(core, pci, memory, resources, counters, dmaObserver);
     busDriver = new PciBusDxe(core, rootBridge, dmaObserver);
   }
 

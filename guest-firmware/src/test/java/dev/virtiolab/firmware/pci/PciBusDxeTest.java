@@ -45,6 +45,23 @@ class PciBusDxeTest {
   }
 
   @Test
+  void busMastersAreTakenOffTheBusAndBridgesStayOnIt() {
+    Function bridge = new Function(1, 0).bridge(64).add(nic(0));
+    bench.pci.add(bridge).add(nic(4)).add(nic(5));
+    for (PciIo pciIo : bench.start()) {
+      pciIo.attributes(
+          AttributeOperation.ENABLE, PciIo.ATTRIBUTE_MEMORY | PciIo.ATTRIBUTE_BUS_MASTER, null);
+    }
+    List<Function> functions =
+        List.of(bridge, bridge.children.getFirst(), bench.pci.root.get(1), bench.pci.root.get(2));
+    functions.forEach(each -> assertEquals(6, each.get(4, 2) & 6));
+
+    bench.busDriver.disableBusMasters();
+    assertEquals(
+        List.of(6L, 2L, 2L, 2L), functions.stream().map(each -> each.get(4, 2) & 6).toList());
+  }
+
+  @Test
   void withoutAWindowAbove4GibEverythingGoesBelow() {
     PciBench low = new PciBench(PciBench.resources(FakePci.ECAM, false, true));
     PciIo pciIo = low.startOne(nic(4));

@@ -52,6 +52,27 @@ class SmallNetTest {
   }
 
   @Test
+  void aCardWithoutAccessPlatformIsRefusedWhereItIsRequired() {
+    driver.requireAccessPlatform();
+    assertEquals(EfiStatus.UNSUPPORTED, driver.start());
+    assertFalse(card.isLive());
+    driver.stop();
+    assertEquals(pagesBefore, pagesInUse());
+    start();
+  }
+
+  @Test
+  void transmitTakesNothingBack() {
+    start();
+    int open = card.openMappings();
+    for (int i = 1; i <= 3; i++) {
+      assertEquals(EfiStatus.SUCCESS, driver.transmit(frame(60)));
+      card.complete(TX, card.pop(TX), 0);
+      assertEquals(open + i, card.openMappings());
+    }
+  }
+
+  @Test
   void aFrameIsTheDevicesUntilItIsReclaimed() {
     start();
     byte[] frame = frame(1514);
