@@ -22,13 +22,15 @@ final class TplService {
 
   private final NotifyQueue queue;
   private final DispatchObserver observer;
+  private final boolean lowestFirst;
   private Runnable interrupt = () -> {};
   private int current = Tpl.APPLICATION;
   private int fallsUntilLook = FALLS_PER_LOOK;
 
-  TplService(NotifyQueue queue, DispatchObserver observer) {
+  TplService(NotifyQueue queue, CoreSetup setup) {
     this.queue = queue;
-    this.observer = observer;
+    observer = setup.dispatchObserver();
+    lowestFirst = setup.has(CoreDefect.LOWEST_LEVEL_FIRST);
   }
 
   /** Wires the timer's interrupt; {@code handler} does nothing while none is due. */
@@ -92,7 +94,11 @@ final class TplService {
       // From here on it can be signalled again, by its own notification function too.
       event.signalled = false;
     }
-    restore(level);
+    if (lowestFirst) {
+      current = level; // what is pending above has to wait
+    } else {
+      restore(level);
+    }
     return event;
   }
 }

@@ -18,7 +18,9 @@ import java.util.function.LongSupplier;
  * <p>Orders that come to the same are not run twice. Two handlers that have touched nothing in
  * common, in a run, might as well have run the other way round; so of a group's permutations those
  * are alike that have every two handlers which did touch something in common in the same order.
- * What a handler touches is what it does by boot services, PciIo, the IOMMU protocol and the bus.
+ * What a handler touches is what it does by boot services, PciIo, the IOMMU protocol, the bus and a
+ * policy's seat. A core that is broken on purpose does not keep the promises on which that rests:
+ * there every order is run.
  */
 public final class Explorer {
   private final Catalogue catalogue;
@@ -243,7 +245,10 @@ public final class Explorer {
       Orders.Point point = outcome.points().get(at);
       List<CoreEvent> ran = point.permutation(point.choice());
       for (int choice = 0; choice < counts.length; choice++) {
-        if (counts[choice] == 0 && alike(ran, point.permutation(choice), outcome.handlers())) {
+        if (choice == point.choice()
+            || counts[choice] == 0
+                && settings.defects().isEmpty()
+                && alike(ran, point.permutation(choice), outcome.handlers())) {
           counts[choice] = count;
         }
       }

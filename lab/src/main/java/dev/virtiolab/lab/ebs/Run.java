@@ -49,6 +49,9 @@ final class Run {
   private static final int PAGE_BYTES = 4096;
   private static final int BATCH = 64;
 
+  /** Below 4 GiB, and above: little, since a board is made for every order. */
+  private static final long RAM_BYTES = 16 << 20;
+
   /**
    * What came of it.
    *
@@ -160,7 +163,13 @@ final class Run {
     MachineConfig any = MachineConfig.of(id.platform());
     MachineConfig config =
         new MachineConfig(
-            any.platform(), any.slot(), any.mac(), any.mtu(), slots(), OptionalLong.of(id.seed()));
+                any.platform(),
+                any.slot(),
+                any.mac(),
+                any.mtu(),
+                slots(),
+                OptionalLong.of(id.seed()))
+            .withRam(RAM_BYTES, RAM_BYTES);
     List<NetBackend> wires = new ArrayList<>();
     id.drivers().forEach(driver -> wires.add(new Wire()));
     Mainboard board = new Mainboard(config, wires, this::probe);
