@@ -279,11 +279,11 @@ final class Run {
     }
   }
 
-  /** The driver's name, and where its card is if there are two of the name. */
+  /** The driver's name, and where its card is if another driver or the policy has that name. */
   private String ownerName(int card) {
     String name = id.drivers().get(card);
     boolean single = id.drivers().stream().filter(name::equals).count() == 1;
-    return single ? name : name + "@" + cards.get(card).name();
+    return single && !name.equals(id.policy()) ? name : name + "@" + cards.get(card).name();
   }
 
   /** Brings about the state at entry. */

@@ -8,7 +8,8 @@ import java.util.List;
  * @param number from 1
  * @param tpl the task priority level at which it happened
  * @param actor who did it: {@code loader}, {@code core}, a policy's or a driver's name, or a
- *     device's address such as {@code 00:04.0}
+ *     device's address such as {@code 00:04.0}; a driver that is not the only one of its name, or
+ *     has the policy's, is followed by its card: {@code virtio-net@00:04.0}
  * @param text what, in a few words
  * @param live addresses of the devices that were live after it
  * @param openMappings how many were open after it

@@ -126,7 +126,8 @@ public final class HtmlReport {
     out.text(
         "A cell is a policy, the drivers of one machine and a platform; it names the invariants that"
             + " break. Choose one, and the run that fails soonest is drawn below its matrix: or, if"
-            + " none fails, the first one.");
+            + " none fails, the first one. A live device attempts DMA between any two steps: the attempts"
+            + " that break an invariant are steps of their own.");
     out.close();
     out.open("noscript");
     out.element(

@@ -70,7 +70,13 @@
       }
     };
     lane(cell.policy, "policy");
-    cell.drivers.forEach((name) => lane(name, "driver"));
+    // A driver that shares its name is told apart by its card: name@00:04.0.
+    const actors = [...new Set(steps.map((step) => step.actor))].sort();
+    for (const name of cell.drivers) {
+      const own = actors.filter((actor) =>
+        actor.startsWith(`${name}@`) && DEVICE.test(actor.slice(name.length + 1)));
+      (own.length ? own : [name]).forEach((actor) => lane(actor, "driver"));
+    }
     const devices = new Set();
     for (const step of steps) {
       step.live.forEach((address) => devices.add(address));
@@ -343,7 +349,7 @@
     const list = html(parent, "ul", { class: "key", "aria-hidden": "true" });
     const kinds = [
       ["signal", "signals"], ["call", "calls"], ["register", "register written"], ["map", "maps"],
-      ["unmap", "unmaps"], ["dma", "DMA attempt"],
+      ["unmap", "unmaps"], ["dma", "DMA"],
     ];
     for (const [kind, name] of kinds) {
       const item = html(list, "li");
@@ -453,8 +459,11 @@
       for (const [invariant, step, text] of cell.breaches) {
         const [name, meaning] = data.invariants[invariant];
         html(list, "dt", {}, `${name}, step ${step}`);
-        const why = html(list, "dd", {}, text);
-        html(why, "span", { class: "quiet" }, ` Against: ${meaning}.`);
+        const told = text === cell.reason;
+        const why = html(list, "dd", {}, told ? `Against: ${meaning}.` : text);
+        if (!told) {
+          html(why, "span", { class: "quiet" }, ` Against: ${meaning}.`);
+        }
       }
     }
     const again = html(panel, "p", { class: "again" }, "To run it again, step by step: ");
