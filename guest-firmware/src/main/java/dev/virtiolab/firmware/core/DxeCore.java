@@ -65,7 +65,7 @@ public final class DxeCore implements BootServices {
 
   public DxeCore(CpuMemory memory, CpuClock clock, HandOff handOff, CoreSetup setup) {
     NotifyQueue queue = new NotifyQueue(setup);
-    tpl = new TplService(queue, setup);
+    tpl = new TplService(queue, setup.dispatchObserver());
     events = new EventService(tpl, queue, setup);
     checksKey = !setup.has(CoreDefect.KEY_UNCHECKED);
     locksMap = !setup.has(CoreDefect.MAP_NOT_LOCKED);

@@ -22,15 +22,13 @@ final class TplService {
 
   private final NotifyQueue queue;
   private final DispatchObserver observer;
-  private final boolean lowestFirst;
   private Runnable interrupt = () -> {};
   private int current = Tpl.APPLICATION;
   private int fallsUntilLook = FALLS_PER_LOOK;
 
-  TplService(NotifyQueue queue, CoreSetup setup) {
+  TplService(NotifyQueue queue, DispatchObserver observer) {
     this.queue = queue;
-    observer = setup.dispatchObserver();
-    lowestFirst = setup.has(CoreDefect.LOWEST_LEVEL_FIRST);
+    this.observer = observer;
   }
 
   /** Wires the timer's interrupt; {@code handler} does nothing while none is due. */
@@ -94,11 +92,7 @@ final class TplService {
       // From here on it can be signalled again, by its own notification function too.
       event.signalled = false;
     }
-    if (lowestFirst) {
-      current = level; // what is pending above has to wait
-    } else {
-      restore(level);
-    }
+    restore(level);
     return event;
   }
 }

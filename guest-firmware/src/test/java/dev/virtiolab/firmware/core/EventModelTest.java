@@ -94,7 +94,7 @@ class EventModelTest {
   /** The core's own classes. */
   private static final class Real implements Player {
     private final NotifyQueue queue = new NotifyQueue(CoreSetup.EDK2);
-    private final TplService tpl = new TplService(queue, CoreSetup.EDK2);
+    private final TplService tpl = new TplService(queue, DispatchObserver.NONE);
     private final EventService service = new EventService(tpl, queue, CoreSetup.EDK2);
     private final List<Event> events = new ArrayList<>();
 
