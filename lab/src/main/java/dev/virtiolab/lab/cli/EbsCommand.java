@@ -11,6 +11,8 @@ import dev.virtiolab.lab.ebs.Report;
 import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Timeline;
 import dev.virtiolab.lab.ebs.html.HtmlReport;
+import dev.virtiolab.lab.trace.Trace;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -19,6 +21,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
@@ -139,7 +142,8 @@ final class EbsCommand implements Callable<Integer> {
     HistoryId id = HistoryId.parse(replay);
     catalogue.policy(id.policy());
     id.drivers().forEach(catalogue::driver);
-    Timeline timeline = new Explorer(catalogue, settings()).replay(id);
+    Explorer explorer = new Explorer(catalogue, settings());
+    Timeline timeline = trace == null ? explorer.replay(id) : traced(explorer, id);
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(EbsJson.of(timeline));
@@ -149,6 +153,29 @@ final class EbsCommand implements Callable<Integer> {
       EbsStory.of(timeline).forEach(out::println);
     }
     out.flush();
+  }
+
+  /** The same, with what devices, drivers and platform do in a file. */
+  private Timeline traced(Explorer explorer, HistoryId id) {
+    List<Trace> opened = new ArrayList<>();
+    try {
+      return explorer.replay(
+          id,
+          nanos -> {
+            opened.add(open(nanos));
+            return opened.getFirst().machine("virtio-net", id.platform().label());
+          });
+    } finally {
+      opened.forEach(Trace::close);
+    }
+  }
+
+  private Trace open(LongSupplier nanos) {
+    try {
+      return Trace.open(trace, nanos);
+    } catch (IOException e) {
+      throw LabException.usage("cannot write --trace " + trace + ": " + e.getMessage(), e);
+    }
   }
 
   // ---- all of them
@@ -205,6 +232,9 @@ final class EbsCommand implements Callable<Integer> {
           HtmlReport.of(
               report,
               id -> {
+                if (Thread.interrupted()) {
+                  throw LabException.interrupted();
+                }
                 progress.show("%d histories for the page".formatted(replayed.incrementAndGet()));
                 return explorer.replay(id);
               },

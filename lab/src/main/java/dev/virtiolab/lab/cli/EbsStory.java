@@ -7,16 +7,20 @@ import dev.virtiolab.lab.ebs.Encounter;
 import dev.virtiolab.lab.ebs.History;
 import dev.virtiolab.lab.ebs.HistoryId;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** What happened, in words: a cell with its shortest failure, a history, an encounter. */
 final class EbsStory {
@@ -30,7 +34,8 @@ final class EbsStory {
    * @param replay runs a history again
    * @param command that does so for the user
    */
-  static List<String> of(Cell cell, Function<HistoryId, Timeline> replay, String command) {
+  static List<String> of(
+      Cell cell, Settings settings, Function<HistoryId, Timeline> replay, String command) {
     List<String> lines = new ArrayList<>();
     lines.add(
         "%s with %s on %s: %s"
@@ -42,14 +47,14 @@ final class EbsStory {
     }
     cell.invariants()
         .forEach(one -> lines.addAll(Text.wrapped(INDENT + one + "  ", one.meaning())));
-    lines.add(INDENT + counts(cell));
+    lines.add(INDENT + (settings.edk2Order() ? "run in edk2's order only" : counts(cell)));
     Optional<History> failure = cell.shortestFailure();
     Optional<History> success = cell.histories().stream().filter(one -> !one.fails()).findFirst();
     failure.ifPresent(
         history -> {
           lines.add("");
           lines.add("The shortest history that fails is " + named(history));
-          lines.addAll(of(replay.apply(history.id())));
+          lines.addAll(told(replay.apply(history.id()), EbsStory::folded));
         });
     success.ifPresent(
         history -> {
@@ -79,11 +84,15 @@ final class EbsStory {
             failing == 0 ? "none fails" : failing == 1 ? "1 fails" : failing + " fail");
   }
 
-  /** A history, step by step. */
+  /** A history, every step of it. */
   static List<String> of(Timeline timeline) {
+    return told(timeline, UnaryOperator.identity());
+  }
+
+  private static List<String> told(Timeline timeline, UnaryOperator<List<Step>> chosen) {
     List<String> lines = new ArrayList<>(handlers(timeline));
     lines.add("");
-    lines.addAll(steps(timeline));
+    lines.addAll(steps(timeline.history(), chosen.apply(timeline.steps())));
     lines.add("");
     lines.addAll(handOff(timeline));
     if (!timeline.reason().isEmpty()) {
@@ -103,14 +112,49 @@ final class EbsStory {
     return Text.wrapped(INDENT + "handlers: ", all.isEmpty() ? "none" : all);
   }
 
-  private static List<String> steps(Timeline timeline) {
-    int actor = Text.longest(timeline.steps().stream().map(Step::actor).toList());
-    int number = Text.longest(timeline.steps().stream().map(step -> "" + step.number()).toList());
+  /** Register writes that follow one another, as an IOMMU driver's, as one step. */
+  private static List<Step> folded(List<Step> steps) {
+    List<Step> folded = new ArrayList<>();
+    for (int from = 0; from < steps.size(); ) {
+      Step first = steps.get(from);
+      int to = from + 1;
+      while (to < steps.size() && isMore(first, steps.get(to))) {
+        to++;
+      }
+      int more = to - from - 1;
+      folded.add(
+          more == 0
+              ? first
+              : new Step(
+                  first.number(),
+                  first.tpl(),
+                  first.actor(),
+                  first.kind(),
+                  "%s, and %d more up to step %d"
+                      .formatted(first.text(), more, steps.get(to - 1).number()),
+                  first.live(),
+                  first.openMappings(),
+                  first.breaks()));
+      from = to;
+    }
+    return folded;
+  }
+
+  private static boolean isMore(Step first, Step next) {
+    return first.kind() == Step.Kind.REGISTER
+        && next.kind() == Step.Kind.REGISTER
+        && next.actor().equals(first.actor())
+        && next.breaks().isEmpty();
+  }
+
+  private static List<String> steps(History history, List<Step> steps) {
+    int actor = Text.longest(steps.stream().map(Step::actor).toList());
+    int number = Text.longest(steps.stream().map(step -> "" + step.number()).toList());
     String row = "%-2s%" + number + "s  %-11s  %-" + actor + "s  ";
     Map<Integer, List<Breach>> breaches =
-        timeline.history().breaches().stream().collect(Collectors.groupingBy(Breach::step));
+        history.breaches().stream().collect(Collectors.groupingBy(Breach::step));
     List<String> lines = new ArrayList<>();
-    for (Step step : timeline.steps()) {
+    for (Step step : steps) {
       List<Breach> here = breaches.getOrDefault(step.number(), List.of());
       String lead =
           row.formatted(here.isEmpty() ? "" : "!", step.number(), level(step.tpl()), step.actor());
@@ -160,30 +204,41 @@ final class EbsStory {
 
   /** ExitBootServices called otherwise; what platforms have in common is said once. */
   static List<String> ofEncounters(List<Encounter> encounters) {
-    Map<Encounter, List<String>> platforms = new LinkedHashMap<>();
-    for (Encounter one : encounters) {
-      platforms
-          .computeIfAbsent(withoutPlatform(one), same -> new ArrayList<>())
-          .add(one.platform().label());
-    }
     List<String> lines = new ArrayList<>();
-    platforms.forEach(
-        (one, where) -> {
-          lines.addAll(
-              Text.wrapped(
-                  "",
-                  "%s with %s on %s, %s: %s%s"
-                      .formatted(
-                          one.policy(),
-                          one.driver(),
-                          String.join(" and ", where),
-                          one.circumstance().meaning(),
-                          one.verdict().word(),
-                          one.invariants().stream()
-                              .map(invariant -> ", " + invariant)
-                              .collect(Collectors.joining()))));
-          one.seen().forEach(line -> lines.addAll(Text.wrapped(INDENT, line)));
-        });
+    encounters.stream()
+        .collect(
+            Collectors.groupingBy(
+                one -> "%s with %s".formatted(one.policy(), one.driver()),
+                LinkedHashMap::new,
+                Collectors.toList()))
+        .forEach(
+            (pair, some) -> {
+              lines.add("ExitBootServices called otherwise, %s:".formatted(pair));
+              some.stream()
+                  .sorted(Comparator.comparing(Encounter::circumstance))
+                  .collect(
+                      Collectors.groupingBy(
+                          EbsStory::withoutPlatform,
+                          LinkedHashMap::new,
+                          Collectors.mapping(one -> one.platform().label(), Collectors.toList())))
+                  .forEach((one, platforms) -> lines.addAll(told(one, platforms)));
+            });
+    return lines;
+  }
+
+  private static List<String> told(Encounter encounter, List<String> platforms) {
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        "%s%s, on %s: %s"
+            .formatted(
+                INDENT,
+                encounter.circumstance().meaning(),
+                String.join(" and ", platforms),
+                Stream.concat(
+                        Stream.of(encounter.verdict().word()),
+                        encounter.invariants().stream().map(Invariant::name))
+                    .collect(Collectors.joining(" "))));
+    encounter.seen().forEach(line -> lines.addAll(Text.wrapped(INDENT.repeat(2), line)));
     return lines;
   }
 

@@ -48,7 +48,6 @@ final class EbsText {
         name -> catalogue.driver(name).title(),
         lines);
     if (!report.encounters().isEmpty()) {
-      lines.add("ExitBootServices called otherwise, in edk2's order:");
       lines.addAll(EbsStory.ofEncounters(report.encounters()));
       lines.add("");
     }
@@ -63,7 +62,7 @@ final class EbsText {
       if (!lines.isEmpty()) {
         lines.add("");
       }
-      lines.addAll(EbsStory.of(cell, replay, command));
+      lines.addAll(EbsStory.of(cell, report.settings(), replay, command));
     }
     return lines;
   }
@@ -112,15 +111,16 @@ final class EbsText {
     List<Cell> cells = report.cells();
     long run = cells.stream().mapToLong(cell -> cell.histories().size()).sum();
     long allowed = cells.stream().mapToLong(Cell::orders).sum();
+    String orders =
+        report.settings().edk2Order()
+            ? "in edk2's order only"
+            : String.format(
+                Locale.ROOT,
+                "%,d orders run of the %,d that UEFI allows, the others come to the same",
+                run,
+                allowed);
     return List.of(
-        String.format(
-            Locale.ROOT,
-            "%,d cells, %,d orders run of %,d that UEFI allows (%s), %.1f s",
-            cells.size(),
-            run,
-            allowed,
-            report.settings().edk2Order() ? "edk2's only" : "the others are like one of these",
-            seconds),
+        String.format(Locale.ROOT, "%,d cells, %s; %.1f s", cells.size(), orders, seconds),
         "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
   }
 }

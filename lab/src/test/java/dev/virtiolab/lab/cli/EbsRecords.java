@@ -10,6 +10,7 @@ import dev.virtiolab.lab.ebs.Invariant;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
 import dev.virtiolab.lab.ebs.Verdict;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -133,6 +134,26 @@ final class EbsRecords {
                 6, Tpl.APPLICATION, "loader", Step.Kind.HAND_OFF, "has the machine", 1, "00:04.0")),
         "The teardown ran before the driver's second event: both were queued from a handler, and"
             + " UEFI does not say whose handler is first.");
+  }
+
+  /** Three, two of which the first breaks something, and one of another actor. */
+  static Timeline withRegisterWrites() {
+    List<Step> steps = new ArrayList<>();
+    for (int i = 1; i <= 6; i++) {
+      steps.add(
+          new Step(
+              i,
+              Tpl.CALLBACK,
+              i == 6 ? "virtio-net" : "requeue-callback",
+              Step.Kind.REGISTER,
+              "writes register " + i,
+              List.of(),
+              0,
+              i == 4 ? List.of(Invariant.I4) : List.of()));
+    }
+    steps.add(step(7, Tpl.APPLICATION, "loader", Step.Kind.HAND_OFF, "has the machine", 0));
+    List<Breach> breaches = List.of(new Breach(Invariant.I4, 4, "too early"));
+    return new Timeline(new History(id(0), 7, breaches, Optional.empty()), steps, "");
   }
 
   private static Step step(

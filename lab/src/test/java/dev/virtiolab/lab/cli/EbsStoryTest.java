@@ -11,18 +11,21 @@ import dev.virtiolab.lab.ebs.Circumstance;
 import dev.virtiolab.lab.ebs.Encounter;
 import dev.virtiolab.lab.ebs.History;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
 import dev.virtiolab.lab.ebs.Verdict;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class EbsStoryTest {
 
   @Test
   void aCellThatDependsOnOrderIsToldByItsShortestFailureAndTheOrderThatIsSafe() {
-    List<String> story = EbsStory.of(EbsRecords.sameTrick(), EbsRecords::timeline, "vlab ebs");
+    List<String> story =
+        EbsStory.of(EbsRecords.sameTrick(), Settings.USUAL, EbsRecords::timeline, "vlab ebs");
 
     assertEquals(
         """
@@ -87,7 +90,7 @@ class EbsStoryTest {
         """
             .lines()
             .toList(),
-        EbsStory.of(cell, EbsRecords::timeline, "vlab ebs --with My.java"));
+        EbsStory.of(cell, Settings.USUAL, EbsRecords::timeline, "vlab ebs --with My.java"));
   }
 
   @Test
@@ -98,6 +101,7 @@ class EbsStoryTest {
             "  the policy is for boards with a DMA remapping unit"),
         EbsStory.of(
             EbsRecords.cell(SEV, "vtd-off", "virtio-net", Verdict.NOT_APPLICABLE),
+            Settings.USUAL,
             EbsRecords::timeline,
             "vlab ebs"));
   }
@@ -125,6 +129,44 @@ class EbsStoryTest {
   }
 
   @Test
+  void registerWritesThatFollowOneAnotherAreOneStepOfAStoryAndAllOfAReplay() {
+    Timeline many = EbsRecords.withRegisterWrites();
+    Cell cell = EbsRecords.sameTrick();
+
+    List<String> story = EbsStory.of(cell, Settings.USUAL, id -> many, "vlab ebs");
+    List<String> replay = EbsStory.of(many);
+
+    assertEquals(
+        """
+          1  CALLBACK     requeue-callback  writes register 1, and 2 more up to step 3
+        ! 4  CALLBACK     requeue-callback  writes register 4, and 1 more up to step 5
+             I4 breaks: too early
+          6  CALLBACK     virtio-net        writes register 6
+          7  APPLICATION  loader            has the machine
+        """
+            .lines()
+            .toList(),
+        story.stream().filter(line -> line.matches("[! ] ( {3}I\\d|\\d  ).*")).toList());
+    for (int i = 1; i <= 6; i++) {
+      String text = "writes register " + i;
+      assertEquals(1, replay.stream().filter(line -> line.endsWith(text)).count(), text);
+    }
+  }
+
+  @Test
+  void edk2sOrderIsNotSaidToBeAllThatUefiAllows() {
+    List<String> story =
+        EbsStory.of(
+            EbsRecords.sameTrick(),
+            new Settings(1, false, true, Set.of()),
+            EbsRecords::timeline,
+            "vlab ebs");
+
+    assertTrue(story.contains("  run in edk2's order only"));
+    assertTrue(story.stream().noneMatch(line -> line.contains("allowed by UEFI")));
+  }
+
+  @Test
   void levelsHaveTheirNames() {
     assertEquals("APPLICATION", EbsStory.level(4));
     assertEquals("CALLBACK", EbsStory.level(8));
@@ -138,19 +180,25 @@ class EbsStoryTest {
     List<Encounter> encounters =
         List.of(
             encounter(SEV, Circumstance.STALE_KEY, Verdict.SAFE, "no handler ran"),
-            encounter(SEV, Circumstance.CALLED_AT_NOTIFY, Verdict.UNSAFE, "all ran", Invariant.I8),
+            encounter(
+                SEV,
+                Circumstance.CALLED_AT_NOTIFY,
+                Verdict.UNSAFE,
+                "all ran",
+                Invariant.I4,
+                Invariant.I8),
             encounter(VTD, Circumstance.STALE_KEY, Verdict.SAFE, "no handler ran"),
             encounter(VTD, Circumstance.CALLED_AT_NOTIFY, Verdict.SAFE, "none ran"));
 
     assertEquals(
         """
-        requeue-callback with virtio-net on sev and vtd, called with a stale map key, then with the right
-        one: safe
-          no handler ran
-        requeue-callback with virtio-net on sev, called at TPL_NOTIFY, which UEFI forbids: unsafe, I8
-          all ran
-        requeue-callback with virtio-net on vtd, called at TPL_NOTIFY, which UEFI forbids: safe
-          none ran
+        ExitBootServices called otherwise, requeue-callback with virtio-net:
+          called with a stale map key, then with the right one, on sev and vtd: safe
+            no handler ran
+          called at TPL_NOTIFY, which UEFI forbids, on sev: unsafe I4 I8
+            all ran
+          called at TPL_NOTIFY, which UEFI forbids, on vtd: safe
+            none ran
         """
             .lines()
             .toList(),
