@@ -116,9 +116,10 @@ final class EbsText {
             ? "in edk2's order only"
             : String.format(
                 Locale.ROOT,
-                "%,d orders run of the %,d that UEFI allows, the others come to the same",
+                "%,d orders run of the %,d that UEFI allows%s",
                 run,
-                allowed);
+                allowed,
+                run < allowed ? ", the others come to the same" : "");
     return List.of(
         String.format(Locale.ROOT, "%,d cells, %s; %.1f s", cells.size(), orders, seconds),
         "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
