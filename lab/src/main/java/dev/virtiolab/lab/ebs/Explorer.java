@@ -217,7 +217,8 @@ public final class Explorer {
      * @return how many orders there are that are as {@code outcome} before that choice
      */
     private long orders(Run.Outcome outcome, int at) {
-      if (at >= outcome.points().size()) {
+      // What does not end may ask for choices without end; the cell is judged by its being cut.
+      if (at >= outcome.points().size() || outcome.history().cut().isPresent()) {
         return 1;
       }
       Orders.Point point = outcome.points().get(at);
