@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** docs/your-own-policy.md: its examples, and the verdicts that it promises. */
-record OwnClassPage(Map<String, String> examples, List<Promise> promises) {
+record OwnClassPage(String text, Map<String, String> examples, List<Promise> promises) {
   private static final Path PAGE =
       Path.of("").toAbsolutePath().resolveSibling("docs").resolve("your-own-policy.md");
 
@@ -39,7 +39,7 @@ record OwnClassPage(Map<String, String> examples, List<Promise> promises) {
     }
     List<Promise> promises = new ArrayList<>();
     PROMISE.matcher(text).results().map(OwnClassPage::promise).forEach(promises::add);
-    return new OwnClassPage(examples, promises);
+    return new OwnClassPage(text, examples, promises);
   }
 
   private static Promise promise(MatchResult row) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.exitboot.driver.Drivers;
 import dev.virtiolab.firmware.exitboot.policy.Policies;
+import dev.virtiolab.lab.ebs.OwnClassPage.Promise;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -36,6 +37,32 @@ class OwnClassPageTest {
         List.copyOf(page.examples().keySet()));
     assertTrue(catalogue.policies().containsAll(List.of("mute-then-unmap", "ask-again")));
     assertTrue(catalogue.drivers().contains("reset-to-notify"));
+  }
+
+  @Test
+  void eachVerdictIsWhatTheExplorerFinds() {
     assertEquals(11, page.promises().size(), "rows of the tables");
+    List<Explorer.Task> tasks = page.promises().stream().map(Promise::task).toList();
+
+    List<Cell> cells =
+        new Explorer(catalogue, Settings.USUAL).explore(tasks, Explorer.Progress.NONE);
+
+    List<Promise> found =
+        cells.stream()
+            .map(
+                cell ->
+                    new Promise(
+                        new Explorer.Task(cell.platform(), cell.policy(), cell.drivers()),
+                        cell.verdict().word(),
+                        // What breaks before a run is cut is no promise of the page's.
+                        cell.verdict() == Verdict.DOES_NOT_TERMINATE
+                            ? List.of()
+                            : cell.invariants().stream().map(Invariant::name).toList()))
+            .toList();
+    assertEquals(lines(page.promises()), lines(found));
+  }
+
+  private static String lines(List<Promise> promises) {
+    return String.join("\n", promises.stream().map(Promise::toString).toList());
   }
 }

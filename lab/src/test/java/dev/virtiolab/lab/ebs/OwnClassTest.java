@@ -207,10 +207,12 @@ class OwnClassTest {
   }
 
   @Test
-  void aWarningIsNoError() {
-    String warned = POLICY.replace("return EfiStatus", "new Thread().stop(); return EfiStatus");
-
+  void aWarningIsNoErrorAndDoesNotHideOne() {
+    String warned = POLICY.replace("return \"mine\"", "new Integer(1); return \"mine\"");
     assertTrue(OwnClass.in(written(warned)).policy().isPresent());
+
+    String line = refused(written(warned.replace("return EfiStatus.SUCCESS", "return 1")));
+    assertTrue(line.contains("My.java:5: incompatible types: int cannot be converted"), line);
   }
 
   @Test
