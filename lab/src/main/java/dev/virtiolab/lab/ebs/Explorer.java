@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.LongSupplier;
 
@@ -68,13 +67,7 @@ public final class Explorer {
     }
     List<Encounter> encounters = new ArrayList<>();
     for (Circumstance circumstance : Circumstance.values()) {
-      Run.Outcome outcome =
-          new Lanes.Lane()
-              .within(
-                  () ->
-                      new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE)
-                          .run(Loaders.of(circumstance)),
-                  () -> hung(id));
+      Run.Outcome outcome = alone(unwatched(id), Loaders.of(circumstance));
       History history = outcome.history();
       Verdict verdict =
           history.cut().isPresent()
@@ -120,7 +113,7 @@ public final class Explorer {
     Run run = new Run(catalogue, settings, id, true, watcher);
     Run.Outcome outcome;
     try {
-      outcome = new Lanes.Lane().within(run::run, () -> hung(id));
+      outcome = alone(run, Loader.PLAIN);
     } catch (Orders.NoSuchOrderException e) {
       throw noSuchHistory(id);
     }
@@ -153,10 +146,14 @@ public final class Explorer {
     return id.platform() != PlatformKind.VTD && catalogue.policy(id.policy()).needsRemapping();
   }
 
-  private static Run.Outcome hung(HistoryId id) {
-    History history =
-        new History(id, 0, List.of(), Optional.of("it hangs: no call and no end for a while"));
-    return new Run.Outcome(history, List.of(), List.of(), null, List.of(), true);
+  private Run unwatched(HistoryId id) {
+    return new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE);
+  }
+
+  private static Run.Outcome alone(Run run, Loader loader) {
+    try (Lanes.Lane lane = new Lanes.Lane()) {
+      return lane.within(() -> run.run(loader), run::hung);
+    }
   }
 
   private static List<Invariant> invariants(List<History> histories) {
@@ -202,11 +199,8 @@ public final class Explorer {
     }
 
     private Run.Outcome run(List<Integer> choices) {
-      HistoryId id = idOf(task, choices);
-      Run.Outcome outcome =
-          lane.within(
-              () -> new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE).run(),
-              () -> hung(id));
+      Run run = unwatched(idOf(task, choices));
+      Run.Outcome outcome = lane.within(() -> run.run(Loader.PLAIN), run::hung);
       histories.add(outcome.history());
       return outcome;
     }

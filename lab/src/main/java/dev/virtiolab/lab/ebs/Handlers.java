@@ -27,7 +27,11 @@ final class Handlers implements DispatchObserver, Orders.Listener {
   static final String MEMORY_MAP = "memory map";
   static final String MAPPINGS = "mappings";
 
-  /** An event's maker, and which of the maker's it is. */
+  /**
+   * An event's maker, and which of the maker's it is.
+   *
+   * @param number from 1 in order of creation; 0 for a member of a group, which goes by the group
+   */
   private record Note(String owner, int number) {}
 
   private final Log log;
@@ -48,7 +52,8 @@ final class Handlers implements DispatchObserver, Orders.Listener {
 
   /** An event was created by {@code owner}. */
   void created(CoreEvent event, String owner) {
-    notes.put(event, new Note(owner, made.merge(owner, 1, Integer::sum)));
+    int number = event.group() == null ? made.merge(owner, 1, Integer::sum) : 0;
+    notes.put(event, new Note(owner, number));
   }
 
   String owner(CoreEvent event) {
@@ -56,10 +61,28 @@ final class Handlers implements DispatchObserver, Orders.Listener {
     return note == null ? Log.CORE : note.owner;
   }
 
-  /** Such as {@code requeue-callback, event 2}. */
+  /** Such as {@code the handler of requeue-callback}, or {@code event 1 of requeue-callback}. */
   String describe(CoreEvent event) {
     Note note = notes.get(event);
-    return note == null ? event.toString() : note.owner + ", event " + note.number;
+    if (note == null) {
+      return event.toString();
+    }
+    return (note.number == 0 ? "the handler of " : "event " + note.number + " of ") + note.owner;
+  }
+
+  /** As whoever acts would say it. */
+  String named(CoreEvent event) {
+    return owner(event).equals(log.actor()) ? describeOwn(event) : describe(event);
+  }
+
+  private String describeOwn(CoreEvent event) {
+    Note note = notes.get(event);
+    return note == null || note.number == 0 ? "its handler" : "its event " + note.number;
+  }
+
+  /** Such as {@code requeue-callback at CALLBACK}. */
+  private String place(CoreEvent event) {
+    return owner(event) + " at " + levelName(event.notifyTpl());
   }
 
   // ---- dispatching
@@ -73,7 +96,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
             "queues the group %s: %s"
                 .formatted(
                     nameOf(group),
-                    order.stream().map(this::describe).collect(Collectors.joining("; "))));
+                    order.stream().map(this::place).collect(Collectors.joining(", "))));
   }
 
   static String nameOf(UUID group) {
@@ -97,7 +120,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
     gaps.before();
     running.push(event);
     log.enter(owner(event));
-    log.step(Step.Kind.ENTER, () -> "enters its handler: " + describe(event));
+    log.step(Step.Kind.ENTER, () -> "enters " + describeOwn(event));
     if (event.group() != null) {
       countDispatch(event);
     }
@@ -124,7 +147,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
     if (!gaps.areOpen()) {
       return;
     }
-    log.step(Step.Kind.LEAVE, () -> "leaves its handler");
+    log.step(Step.Kind.LEAVE, () -> "leaves " + describeOwn(event));
     running.pop();
     log.leave();
     gaps.after();

@@ -29,7 +29,7 @@ final class Lanes<T> {
   }
 
   /** Where one run after the other goes. */
-  static final class Lane {
+  static final class Lane implements AutoCloseable {
     private ExecutorService runner = newRunner();
 
     private static ExecutorService newRunner() {
@@ -62,7 +62,8 @@ final class Lanes<T> {
       }
     }
 
-    void close() {
+    @Override
+    public void close() {
       runner.shutdownNow();
     }
   }

@@ -107,11 +107,6 @@ final class Run {
     orders = new Orders(id.choices(), handlers);
   }
 
-  /** Runs it with a loader that does nothing special. */
-  Outcome run() {
-    return run(Loader.PLAIN);
-  }
-
   /**
    * Runs it.
    *
@@ -133,9 +128,20 @@ final class Run {
         cut = Optional.of(reason(e));
       }
     }
+    return outcome(cut, List.copyOf(seen));
+  }
+
+  /**
+   * What there is of a run that does not come back; from another thread, which finds it where it
+   * makes no more calls.
+   */
+  Outcome hung() {
+    return outcome(Optional.of("it hangs: no call and no end for a while"), List.of());
+  }
+
+  private Outcome outcome(Optional<String> cut, List<String> seen) {
     History history = new History(named(), log.steps(), log.breaches(), cut);
-    return new Outcome(
-        history, log.told(), orders.points(), handlers, List.copyOf(seen), asRequired);
+    return new Outcome(history, log.told(), orders.points(), handlers, seen, asRequired);
   }
 
   /** Its whole name: with every choice that came up. */
@@ -257,7 +263,8 @@ final class Run {
     @Override
     public EfiStatus arm(TeardownSeat seat) {
       EfiStatus[] status = new EfiStatus[1];
-      watched.createdBy(policy.name(), () -> status[0] = policy.arm(watched.seat(seat)));
+      watched.createdBy(
+          policy.name(), () -> status[0] = policy.arm(watched.seat(seat, policy.name())));
       return status[0];
     }
   }

@@ -134,7 +134,7 @@ final class Watched {
       handlers.touch(Handlers.EVENTS);
     } else if (name.equals("signalEvent") && arguments[0] instanceof CoreEvent event) {
       handlers.touch(Handlers.EVENTS);
-      log.step(Step.Kind.SIGNAL, () -> "signals " + handlers.describe(event));
+      log.step(Step.Kind.SIGNAL, () -> "signals " + handlers.named(event));
     } else if (!QUIET.contains(name)) {
       log.step(Step.Kind.CALL, () -> "calls " + title(name));
     }
@@ -176,7 +176,7 @@ final class Watched {
   // ---- a policy's seat
 
   /** The seat, with what the policy does to mappings and bus masters noted. */
-  TeardownSeat seat(TeardownSeat real) {
+  TeardownSeat seat(TeardownSeat real, String policy) {
     MappingTeardown mappings =
         proxy(
             MappingTeardown.class,
@@ -199,7 +199,16 @@ final class Watched {
 
       @Override
       public void atReturn(Runnable last) {
-        real.atReturn(last);
+        real.atReturn(
+            () -> {
+              log.enter(policy);
+              log.step(Step.Kind.ENTER, () -> "is called: ExitBootServices is about to return");
+              gaps.after();
+              last.run();
+              log.step(Step.Kind.LEAVE, () -> "returns");
+              log.leave();
+              gaps.after();
+            });
       }
 
       @Override
