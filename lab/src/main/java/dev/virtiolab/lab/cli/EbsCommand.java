@@ -45,7 +45,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Examples:",
-      "  vlab ebs                                            every policy, every driver; a minute",
+      "  vlab ebs                                            every policy, every driver",
       "  vlab ebs --policy requeue-callback --driver virtio-net        one cell, on sev and vtd",
       "  vlab ebs --driver requeue-from-callback --platform all        one driver, every policy",
       "  vlab ebs --policy core-hook --driver virtio-net+no-handler    two cards on one machine",
