@@ -73,15 +73,15 @@ final class Judge {
   private String whyStray(Card card, long page) {
     Ledger.Entry last = ledger.lastAt(card.requesterId(), page);
     return last == null
-        ? "%s, of %s, is live and uses page 0x%x, which was never mapped"
+        ? "%s, the device of %s, is live and uses page 0x%x, which was never mapped"
             .formatted(card.name(), card.driver(), page << PAGE_SHIFT)
-        : "%s, of %s, is live and uses page 0x%x of %s, which %s has taken down"
+        : "%s takes down %s while %s, the device of %s, is live: it uses page 0x%x still"
             .formatted(
+                last.takenDownBy.equals(card.driver()) ? "the driver itself" : last.takenDownBy,
+                last,
                 card.name(),
                 card.driver(),
-                page << PAGE_SHIFT,
-                last,
-                last.takenDownBy.equals(card.driver()) ? "the driver itself" : last.takenDownBy);
+                page << PAGE_SHIFT);
   }
 
   /** In a gap: what live devices can reach beyond what is declared. */
@@ -97,7 +97,7 @@ final class Judge {
           log.breach(
               Invariant.I1,
               () ->
-                  "%s, of %s, is live and reaches %s"
+                  "%s, the device of %s, is live and reaches %s"
                       .formatted(card.name(), card.driver(), excess));
           return;
         }
@@ -198,7 +198,9 @@ final class Judge {
       if (why != null) {
         log.breach(
             Invariant.I4,
-            () -> "%s, of %s, is not quiet: %s".formatted(card.name(), card.driver(), why));
+            () ->
+                "%s, the device of %s, is not quiet: %s"
+                    .formatted(card.name(), card.driver(), why));
       }
     }
   }
