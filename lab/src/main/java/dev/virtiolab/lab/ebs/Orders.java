@@ -15,6 +15,9 @@ final class Orders implements GroupOrder {
   /** 7 members at a level have 5,040 orders; more are not tried, and said to be too many. */
   private static final int MOST_MEMBERS = 7;
 
+  /** Of all choices of a run together. */
+  private static final long MOST_ORDERS = 10_000;
+
   /**
    * A choice that came up.
    *
@@ -54,6 +57,7 @@ final class Orders implements GroupOrder {
   private final List<Integer> choices;
   private final Listener listener;
   private final List<Point> points = new ArrayList<>();
+  private long orders = 1;
   private boolean choosing;
 
   Orders(List<Integer> choices, Listener listener) {
@@ -98,6 +102,10 @@ final class Orders implements GroupOrder {
       throw new NoSuchOrderException();
     }
     points.add(point);
+    orders *= point.choices();
+    if (orders > MOST_ORDERS) {
+      throw new RunCut("groups are signalled so often that there are too many orders to try");
+    }
     return point.permutation(next);
   }
 

@@ -140,19 +140,21 @@ final class Run {
   }
 
   private Outcome outcome(Optional<String> cut, List<String> seen) {
-    History history = new History(named(), log.steps(), log.breaches(), cut);
+    History history = new History(named(cut.isPresent()), log.steps(), log.breaches(), cut);
     return new Outcome(history, log.told(), orders.points(), handlers, seen, asRequired);
   }
 
-  /** Its whole name: with every choice that came up. */
-  private HistoryId named() {
-    return new HistoryId(
-        id.platform(),
-        id.policy(),
-        id.drivers(),
-        orders.points().stream().map(Orders.Point::choice).toList(),
-        id.slots(),
-        id.seed());
+  /**
+   * Its whole name: with every choice that came up. Of one that was cut, which may have made a
+   * great many, those are left out at the end that were as in edk2.
+   */
+  private HistoryId named(boolean wasCut) {
+    List<Integer> choices =
+        new ArrayList<>(orders.points().stream().map(Orders.Point::choice).toList());
+    while (wasCut && !choices.isEmpty() && choices.getLast() == 0) {
+      choices.removeLast();
+    }
+    return new HistoryId(id.platform(), id.policy(), id.drivers(), choices, id.slots(), id.seed());
   }
 
   private static String reason(Throwable e) {
