@@ -96,6 +96,7 @@ public final class DriverHost {
             bootServices,
             board.bus(),
             board.memory(),
+            handOff,
             PciResources.of(handOff),
             dmaCounters,
             setup.dmaObserver());

@@ -1,5 +1,6 @@
 package dev.virtiolab.firmware.pci;
 
+import dev.virtiolab.firmware.handoff.HandOff;
 import dev.virtiolab.firmware.iommu.BufferRequest;
 import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.iommu.DmaObserver;
@@ -42,6 +43,7 @@ public final class RootBridge implements MappingTeardown {
   private final BootServices bootServices;
   private final CpuBus bus;
   private final CpuMemory memory;
+  private final HandOff handOff;
   private final PciResources resources;
   private final DmaCounters counters;
   private final DmaObserver observer;
@@ -53,6 +55,7 @@ public final class RootBridge implements MappingTeardown {
   private boolean memoryMapLocked;
 
   /**
+   * @param handOff says where RAM is
    * @param counters where mappings are counted that no IOMMU driver counts
    * @param observer told what is taken down without a driver's Unmap
    */
@@ -60,12 +63,14 @@ public final class RootBridge implements MappingTeardown {
       BootServices bootServices,
       CpuBus bus,
       CpuMemory memory,
+      HandOff handOff,
       PciResources resources,
       DmaCounters counters,
       DmaObserver observer) {
     this.bootServices = bootServices;
     this.bus = bus;
     this.memory = memory;
+    this.handOff = handOff;
     this.resources = resources;
     this.counters = counters;
     this.observer = observer;
@@ -304,6 +309,9 @@ public final class RootBridge implements MappingTeardown {
       return EfiStatus.UNSUPPORTED; // a common buffer is where it is
     }
     long bytes = mapping.bytes();
+    if (!handOff.isRam(mapping.hostAddress, bytes)) {
+      return EfiStatus.INVALID_PARAMETER;
+    }
     mapping.numberOfPages = (bytes >>> PAGE_SHIFT) + ((bytes & 0xfff) == 0 ? 0 : 1);
     pagesRef.value = BELOW_4_GIB;
     EfiStatus status =

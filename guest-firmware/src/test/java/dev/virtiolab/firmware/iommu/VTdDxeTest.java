@@ -111,7 +111,13 @@ class VTdDxeTest {
         new PciBusDxe(
             core,
             new RootBridge(
-                core, bridge, memory, PciResources.of(handOff), counters, DmaObserver.NONE));
+                core,
+                bridge,
+                memory,
+                handOff,
+                PciResources.of(handOff),
+                counters,
+                DmaObserver.NONE));
     assertEquals(EfiStatus.SUCCESS, bus.start());
     // The host bridge is the first.
     first = bus.handles().get(1);

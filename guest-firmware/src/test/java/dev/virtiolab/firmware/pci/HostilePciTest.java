@@ -227,6 +227,7 @@ class HostilePciTest {
                 around.core,
                 bus,
                 around.memory,
+                PciBench.HAND_OFF,
                 PciBench.RESOURCES,
                 around.counters,
                 DmaObserver.NONE));

@@ -43,7 +43,7 @@ final class PciBench {
   }
 
   PciBench(PciResources resources, DmaObserver dmaObserver) {
-    rootBridge = new RootBridge(core, pci, memory, resources, counters, dmaObserver);
+    rootBridge = new RootBridge(core, pci, memory, HAND_OFF, resources, counters, dmaObserver);
     busDriver = new PciBusDxe(core, rootBridge, dmaObserver);
   }
 

@@ -111,9 +111,35 @@ class PciIoDmaTest {
   @Test
   void aBounceThatFindsNoRoomZeroesTheLength() {
     start(0);
-    bytes.value = 1L << 36;
+    LongRef taken = new LongRef(PciBench.FOUR_GIB - 1);
+    while (!takePage(taken).isError()) {
+      taken.value = PciBench.FOUR_GIB - 1;
+    }
     assertEquals(EfiStatus.OUT_OF_RESOURCES, map(BUS_MASTER_READ, ABOVE));
     assertEquals(0, bytes.value);
+  }
+
+  private EfiStatus takePage(LongRef below) {
+    return bench.core.allocatePages(
+        AllocateType.MAX_ADDRESS, MemoryType.BOOT_SERVICES_DATA, 1, below);
+  }
+
+  @Test
+  void whatIsNoMemoryIsNotBounced() {
+    start(0);
+    long free = freePages();
+    long end = PciBench.HAND_OFF.ram().getLast().limit();
+    for (DmaOperation operation : new DmaOperation[] {BUS_MASTER_READ, BUS_MASTER_WRITE}) {
+      for (long host : new long[] {end, end - 99, PciBench.FOUR_GIB - 1, 1L << 40, -100, -1}) {
+        bytes.value = 100;
+        assertEquals(EfiStatus.INVALID_PARAMETER, map(operation, host), Long.toHexString(host));
+        assertEquals(0, bytes.value);
+      }
+    }
+    assertEquals(12, bench.counters.failedMaps());
+    assertEquals(free, freePages());
+    bytes.value = 100;
+    assertEquals(EfiStatus.SUCCESS, map(BUS_MASTER_WRITE, end - 100), "the last");
   }
 
   @Test
