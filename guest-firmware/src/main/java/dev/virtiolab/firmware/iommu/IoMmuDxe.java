@@ -374,10 +374,7 @@ public final class IoMmuDxe implements IoMmu, MappingTeardown {
   @Override
   public void unmapAll() {
     lockMemoryMap();
-    for (MapInfo mapInfo = mapInfos.newest(); mapInfo != null; mapInfo = mapInfos.newest()) {
-      unmapWorker(mapInfo);
-      observer.tornDown(mapInfo);
-    }
+    mapInfos.takeDown(this::unmapWorker, observer);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.virtiolab.firmware.iommu;
 
 import dev.virtiolab.firmware.uefi.DmaMapping;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 
 /**
@@ -13,6 +14,7 @@ import java.util.function.Supplier;
  * @param <M> the driver's own kind of mapping
  */
 public final class MappingPool<M extends PooledMapping<M>> {
+  /** How many. */
   public static final int QUARANTINE = 64;
 
   private final Class<M> kind;
@@ -96,6 +98,18 @@ public final class MappingPool<M extends PooledMapping<M>> {
     }
     lastClosed = mapping;
     closedCount++;
+  }
+
+  /**
+   * Takes down what is open, the latest mapping first, and tells {@code observer} of each.
+   *
+   * @param unmap the driver's own way to undo a mapping; it closes it
+   */
+  public void takeDown(Consumer<M> unmap, DmaObserver observer) {
+    for (M open = newest; open != null; open = newest) {
+      unmap.accept(open);
+      observer.tornDown(open);
+    }
   }
 
   /** The mapping that was opened last and is open still, or null. */

@@ -311,10 +311,7 @@ public final class NonCoherentDmaDxe implements IoMmu, MappingTeardown {
   @Override
   public void unmapAll() {
     lockMemoryMap();
-    for (NonCoherentMapping open = mappings.newest(); open != null; open = mappings.newest()) {
-      unmapWorker(open);
-      observer.tornDown(open);
-    }
+    mappings.takeDown(this::unmapWorker, observer);
   }
 
   /** {@inheritDoc} There are none here: a bounce buffer is not open to anybody. */

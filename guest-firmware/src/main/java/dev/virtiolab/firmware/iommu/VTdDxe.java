@@ -406,10 +406,7 @@ public final class VTdDxe implements IoMmu, MappingTeardown {
   @Override
   public void unmapAll() {
     lockMemoryMap();
-    for (VTdMapping open = mappings.newest(); open != null; open = mappings.newest()) {
-      unmapWorker(open);
-      observer.tornDown(open);
-    }
+    mappings.takeDown(this::unmapWorker, observer);
   }
 
   /**

@@ -412,10 +412,7 @@ public final class RootBridge implements MappingTeardown {
   @Override
   public void unmapAll() {
     lockMemoryMap();
-    for (RootBridgeMapping open = mappings.newest(); open != null; open = mappings.newest()) {
-      unmapWorker(open);
-      observer.tornDown(open);
-    }
+    mappings.takeDown(this::unmapWorker, observer);
   }
 
   /** {@inheritDoc} There are none here. */

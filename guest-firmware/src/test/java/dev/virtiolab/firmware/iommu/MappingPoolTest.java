@@ -54,6 +54,23 @@ class MappingPoolTest {
   }
 
   @Test
+  void whatIsTakenDownGoesTheLatestFirstAndIsToldWhenItIsGone() {
+    Mapping first = opened();
+    Mapping second = opened();
+    List<DmaMapping> told = new ArrayList<>();
+    pool.takeDown(
+        this::closeAndRelease,
+        new DmaObserver() {
+          @Override
+          public void tornDown(DmaMapping mapping) {
+            told.add(mapping);
+            assertEquals(2 - told.size(), pool.openCount());
+          }
+        });
+    assertEquals(List.of(second, first), told);
+  }
+
+  @Test
   void onlyAnOpenMappingOfItsOwnIsFound() {
     Mapping mapping = pool.acquire();
     assertNull(pool.find(mapping), "not open yet");
