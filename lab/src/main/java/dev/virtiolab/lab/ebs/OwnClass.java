@@ -3,7 +3,6 @@ package dev.virtiolab.lab.ebs;
 import dev.virtiolab.firmware.exitboot.ExitBootDriver;
 import dev.virtiolab.firmware.iommu.TeardownPolicy;
 import dev.virtiolab.lab.LabException;
-import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Modifier;
 import java.nio.file.Path;
@@ -20,9 +19,10 @@ import javax.tools.ToolProvider;
  * against what the lab runs on, and loaded beside it. docs/your-own-policy.md says how to write
  * one.
  *
- * <p>It can use what the built-in ones use: the exported packages of the firmware and of the CPU's
- * view. It runs with the rights of whoever runs the lab. What it does later, in {@code arm}, {@code
- * start} or a handler, is for the explorer to watch.
+ * <p>Each object is of a class that is loaded for it alone, so that not even static fields carry
+ * anything from one run to another. It can use what the built-in ones use: the exported packages of
+ * the firmware and of the CPU's view. It runs with the rights of whoever runs the lab. What it does
+ * later, in {@code arm}, {@code start} or a handler, is for the explorer to watch.
  */
 public final class OwnClass {
 
@@ -32,11 +32,15 @@ public final class OwnClass {
   private static final Pattern TITLE = Pattern.compile("\\S|\\S[^\\p{Cntrl}]*\\S");
 
   private final Path file;
-  private final Constructor<?> constructor;
+  private final Map<String, byte[]> classes;
 
-  private OwnClass(Path file, Constructor<?> constructor) {
+  /** As it was loaded to be looked at. */
+  private final Class<?> type;
+
+  private OwnClass(Path file, Map<String, byte[]> classes, Class<?> type) {
     this.file = file;
-    this.constructor = constructor;
+    this.classes = classes;
+    this.type = type;
   }
 
   /**
@@ -58,19 +62,20 @@ public final class OwnClass {
               + file
               + ": this Java has no compiler (module jdk.compiler); run vlab on a JDK");
     }
-    Class<?> type = find(file, new SourceCompiler(compiler).compile(file));
+    Map<String, byte[]> classes = new SourceCompiler(compiler).compile(file);
+    Class<?> type = find(file, classes);
     if (Modifier.isAbstract(type.getModifiers())) {
       throw LabException.usage("%s: %s is abstract".formatted(file, type.getName()));
     }
-    OwnClass own;
     try {
-      own = new OwnClass(file, type.getConstructor());
+      type.getConstructor();
     } catch (NoSuchMethodException e) {
       throw LabException.usage(
           "%s: %s needs a public constructor without parameters".formatted(file, type.getName()));
     } catch (LinkageError e) {
       throw unusable(file, e);
     }
+    OwnClass own = new OwnClass(file, classes, type);
     own.policy().ifPresent(own::checkPolicy);
     own.driver().ifPresent(own::checkDriver);
     return own;
@@ -121,14 +126,12 @@ public final class OwnClass {
   }
 
   private <T> Optional<Supplier<T>> maker(Class<T> seam) {
-    return seam.isAssignableFrom(constructor.getDeclaringClass())
-        ? Optional.of(() -> seam.cast(make()))
-        : Optional.empty();
+    return seam.isAssignableFrom(type) ? Optional.of(() -> seam.cast(make())) : Optional.empty();
   }
 
   private Object make() {
     try {
-      return constructor.newInstance();
+      return new Loader(classes).loadClass(type.getName()).getConstructor().newInstance();
     } catch (InvocationTargetException e) {
       throw threw("the constructor", e.getCause());
     } catch (ExceptionInInitializerError e) {
@@ -142,6 +145,11 @@ public final class OwnClass {
     TeardownPolicy policy = maker.get();
     check("name()", NAME, policy, TeardownPolicy::name);
     check("title()", TITLE, policy, TeardownPolicy::title);
+    try {
+      policy.needsRemapping();
+    } catch (RuntimeException | Error e) {
+      throw threw("needsRemapping()", e);
+    }
   }
 
   private void checkDriver(Supplier<ExitBootDriver> maker) {
@@ -162,15 +170,13 @@ public final class OwnClass {
       String given = word == null ? "null" : '"' + oneLine(word) + '"';
       throw LabException.usage(
           "%s: %s of %s is to return %s, not %s"
-              .formatted(file, method, constructor.getDeclaringClass().getName(), rule, given));
+              .formatted(file, method, type.getName(), rule, given));
     }
   }
 
   private LabException threw(String what, Throwable thrown) {
     return LabException.usage(
-        "%s: %s of %s threw %s"
-            .formatted(
-                file, what, constructor.getDeclaringClass().getName(), oneLine(thrown.toString())),
+        "%s: %s of %s threw %s".formatted(file, what, type.getName(), oneLine(thrown.toString())),
         thrown);
   }
 

@@ -75,6 +75,22 @@ class OwnClassTest {
   }
 
   @Test
+  void notEvenStaticFieldsCarryAnythingFromOneToAnother() {
+    OwnClass own =
+        OwnClass.in(
+            written(
+                DRIVER.replace(
+                    TITLE,
+                    "static int made; { made++; }"
+                        + " public String title() { return \"made \" + made; }")));
+
+    ExitBootDriver first = own.driver().orElseThrow().get();
+    ExitBootDriver second = own.driver().orElseThrow().get();
+    assertEquals("made 1", first.title());
+    assertEquals("made 1", second.title());
+  }
+
+  @Test
   void aClassMayBeInAPackageHaveOthersInsideAndBesideAndExtendTheFirmwares() {
     OwnClass own =
         OwnClass.in(
@@ -346,6 +362,20 @@ class OwnClassTest {
     Path file = written(DRIVER.replace("return \"mine\";", "throw new AssertionError();"));
 
     assertEquals(file + ": name() of My threw java.lang.AssertionError", refused(file));
+  }
+
+  @Test
+  void aPolicyThatDoesNotKnowItsBoardsIsSaid() {
+    Path file =
+        written(
+            POLICY.replace(
+                TITLE,
+                TITLE
+                    + " public boolean needsRemapping() {"
+                    + " throw new IllegalStateException(\"x\"); }"));
+
+    assertEquals(
+        file + ": needsRemapping() of My threw java.lang.IllegalStateException: x", refused(file));
   }
 
   @Test
