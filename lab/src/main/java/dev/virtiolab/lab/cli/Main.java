@@ -2,6 +2,7 @@ package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.lab.LabException;
 import java.io.PrintWriter;
+import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
@@ -40,6 +41,8 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
+    // It speaks English, and its numbers are those that programs read, wherever it runs.
+    Locale.setDefault(Locale.ROOT);
     // What the rooms log is one line on standard error, in the voice of the command line.
     System.setProperty("java.util.logging.SimpleFormatter.format", "vlab: %5$s%n");
     CountDownLatch done = new CountDownLatch(1);
