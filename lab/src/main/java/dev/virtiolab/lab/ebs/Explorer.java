@@ -18,16 +18,23 @@ import java.util.function.LongSupplier;
  * common, in a run, might as well have run the other way round; so of a group's permutations those
  * are alike that have every two handlers which did touch something in common in the same order.
  * What a handler touches is what it does by boot services, PciIo, the IOMMU protocol, the bus and a
- * policy's seat. A core that is broken on purpose does not keep the promises on which that rests:
- * there every order is run.
+ * policy's seat, and whatever is its maker's: two handlers of one driver are never swapped, nor is
+ * a driver's with what takes its mappings down. A core that is broken on purpose does not keep the
+ * promises on which that rests: there every order is run.
  */
 public final class Explorer {
   private final Catalogue catalogue;
   private final Settings settings;
+  private final Effort effort;
 
   public Explorer(Catalogue catalogue, Settings settings) {
+    this(catalogue, settings, Effort.USUAL);
+  }
+
+  Explorer(Catalogue catalogue, Settings settings, Effort effort) {
     this.catalogue = catalogue;
     this.settings = settings;
+    this.effort = effort;
   }
 
   /**
@@ -52,7 +59,7 @@ public final class Explorer {
    * @throws LabException if the thread is interrupted
    */
   public List<Cell> explore(List<Task> tasks, Progress progress) {
-    return new Lanes<Cell>(progress).run(tasks.stream().map(this::job).toList());
+    return new Lanes<Cell>(effort, progress).run(tasks.stream().map(this::job).toList());
   }
 
   private Lanes.Job<Cell> job(Task task) {
@@ -117,7 +124,7 @@ public final class Explorer {
     } catch (Orders.NoSuchOrderException e) {
       throw noSuchHistory(id);
     }
-    if (outcome.history().cut().isEmpty() && !outcome.history().id().equals(id)) {
+    if (!outcome.history().id().equals(id)) {
       throw noSuchHistory(id);
     }
     return new Timeline(outcome.history(), outcome.steps(), reason(outcome.history()));
@@ -150,8 +157,8 @@ public final class Explorer {
     return new Run(catalogue, settings, id, false, nanos -> MachineObserver.NONE);
   }
 
-  private static Run.Outcome alone(Run run, Loader loader) {
-    try (Lanes.Lane lane = new Lanes.Lane()) {
+  private Run.Outcome alone(Run run, Loader loader) {
+    try (Lanes.Lane lane = new Lanes.Lane(effort.longestRun())) {
       return lane.within(() -> run.run(loader), run::hung);
     }
   }
@@ -168,6 +175,13 @@ public final class Explorer {
     private final Task task;
     private final Lanes.Lane lane;
     private final List<History> histories = new ArrayList<>();
+
+    /**
+     * An order that was not run, like one that was, and is to fail sooner; null if there is none.
+     */
+    private List<Integer> sooner;
+
+    private int soonerFailsAt = Integer.MAX_VALUE;
 
     Cellwise(Task task, Lanes.Lane lane) {
       this.task = task;
@@ -187,6 +201,7 @@ public final class Explorer {
       }
       Run.Outcome first = run(List.of());
       long orders = settings.edk2Order() ? 1 : orders(first, 0);
+      runTheSoonest();
       histories.sort(Comparator.comparing(History::id, HistoryId.BY_CHOICES));
       return new Cell(
           task.policy,
@@ -202,7 +217,66 @@ public final class Explorer {
       Run run = unwatched(idOf(task, choices));
       Run.Outcome outcome = lane.within(() -> run.run(Loader.PLAIN), run::hung);
       histories.add(outcome.history());
+      if (!settings.edk2Order() && commutes(outcome)) {
+        outcome.history().breaches().forEach(breach -> seekSooner(outcome, breach.step()));
+      }
       return outcome;
+    }
+
+    /** Whether what an outcome tells of its handlers says what other orders come to. */
+    private boolean commutes(Run.Outcome outcome) {
+      // Whoever ended a run kept others from running: they cannot be told to be alike.
+      return !effort.everyOrder()
+          && settings.defects().isEmpty()
+          && outcome.history().cut().isEmpty();
+    }
+
+    /**
+     * Of the orders that are like an outcome's, looks for the one in which what broke at {@code
+     * step} breaks soonest: with all those put behind the handler that broke it on which neither it
+     * nor another before it depends.
+     */
+    private void seekSooner(Run.Outcome outcome, int step) {
+      Handlers handlers = outcome.handlers();
+      List<Integer> choices = new ArrayList<>();
+      outcome.points().forEach(point -> choices.add(point.choice()));
+      for (int at = 0; at < choices.size(); at++) {
+        List<CoreEvent> ran =
+            outcome.points().get(at).permutation(outcome.points().get(at).choice());
+        for (int culprit = 0; culprit < ran.size(); culprit++) {
+          Handlers.Span span = handlers.span(ran.get(culprit));
+          if (span != null && span.has(step)) {
+            List<CoreEvent> first = new ArrayList<>();
+            List<CoreEvent> behind = new ArrayList<>();
+            first.add(ran.get(culprit));
+            int saved = 0;
+            for (int i = culprit - 1; i >= 0; i--) {
+              CoreEvent before = ran.get(i);
+              if (first.stream().anyMatch(needed -> handlers.dependent(before, needed))) {
+                first.addFirst(before);
+              } else {
+                behind.addFirst(before);
+                saved += handlers.span(before) == null ? 0 : handlers.span(before).steps();
+              }
+            }
+            if (saved > 0 && step - saved < soonerFailsAt) {
+              soonerFailsAt = step - saved;
+              first.addAll(behind);
+              first.addAll(ran.subList(culprit + 1, ran.size()));
+              sooner = new ArrayList<>(choices);
+              sooner.set(at, outcome.points().get(at).choiceOf(first));
+            }
+          }
+        }
+      }
+    }
+
+    private void runTheSoonest() {
+      int soonest =
+          histories.stream().mapToInt(History::stepsToFailure).min().orElse(Integer.MAX_VALUE);
+      if (soonerFailsAt < soonest) {
+        run(sooner);
+      }
     }
 
     /**
@@ -239,10 +313,11 @@ public final class Explorer {
       }
       Orders.Point point = outcome.points().get(at);
       List<CoreEvent> ran = point.permutation(point.choice());
+      boolean commutes = commutes(outcome);
       for (int choice = 0; choice < counts.length; choice++) {
         if (choice == point.choice()
             || counts[choice] == 0
-                && settings.defects().isEmpty()
+                && commutes
                 && alike(ran, point.permutation(choice), outcome.handlers())) {
           counts[choice] = count;
         }

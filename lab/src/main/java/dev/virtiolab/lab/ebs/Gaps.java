@@ -9,11 +9,15 @@ final class Gaps {
   /** A run has some hundred; one that has so many does not end. */
   static final int MOST = 20_000;
 
+  /** The firmware boots with some thousand calls. */
+  static final int MOST_OUTSIDE = 500_000;
+
   private final Runnable inGap;
   private boolean open;
   private boolean inside;
   private boolean moved;
   private int seen;
+  private int outside;
 
   Gaps(Runnable inGap) {
     this.inGap = inGap;
@@ -31,6 +35,14 @@ final class Gaps {
 
   boolean areOpen() {
     return open;
+  }
+
+  /** A call where gaps do not count: at boot, or between two calls of ExitBootServices. */
+  void outside() {
+    if (++outside > MOST_OUTSIDE) {
+      throw new RunCut(
+          "it loops: more than " + MOST_OUTSIDE + " calls while ExitBootServices is not under way");
+    }
   }
 
   /** Something is about to happen. */

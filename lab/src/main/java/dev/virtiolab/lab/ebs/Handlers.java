@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
 /**
@@ -26,6 +27,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
   static final String EVENTS = "events";
   static final String MEMORY_MAP = "memory map";
   static final String MAPPINGS = "mappings";
+  static final String HANDLES = "handles";
 
   /**
    * An event's maker, and which of the maker's it is.
@@ -40,10 +42,24 @@ final class Handlers implements DispatchObserver, Orders.Listener {
   private final Map<String, Integer> made = new HashMap<>();
   private final Map<CoreEvent, Integer> dispatches = new IdentityHashMap<>();
   private final Map<CoreEvent, Set<String>> footprints = new IdentityHashMap<>();
+  private final Map<CoreEvent, Span> spans = new IdentityHashMap<>();
   private final Deque<CoreEvent> running = new ArrayDeque<>();
 
-  /** Where the run is in the group that is under way: set by the loader's side. */
-  private boolean keyAccepted;
+  private long calledKey;
+  private LongSupplier currentKey = () -> 0;
+  private boolean past;
+  private boolean keyWasCurrent;
+
+  /** The steps that a handler took: from after {@code before} to {@code last}. */
+  record Span(int before, int last) {
+    int steps() {
+      return last - before;
+    }
+
+    boolean has(int step) {
+      return step > before && step <= last;
+    }
+  }
 
   Handlers(Log log, Gaps gaps) {
     this.log = log;
@@ -87,8 +103,23 @@ final class Handlers implements DispatchObserver, Orders.Listener {
 
   // ---- dispatching
 
+  /**
+   * ExitBootServices is called.
+   *
+   * @param key which it is called with
+   * @param current tells the memory map's
+   */
+  void called(long key, LongSupplier current) {
+    calledKey = key;
+    currentKey = current;
+  }
+
   @Override
   public void signalled(UUID group, List<CoreEvent> order) {
+    if (group.equals(EventGroups.EXIT_BOOT_SERVICES) && running.isEmpty()) {
+      past = true;
+      keyWasCurrent = calledKey == currentKey.getAsLong();
+    }
     log.step(
         Log.CORE,
         Step.Kind.SIGNAL,
@@ -114,20 +145,23 @@ final class Handlers implements DispatchObserver, Orders.Listener {
 
   @Override
   public void entered(CoreEvent event) {
+    int times = event.group() == null ? 0 : dispatches.merge(event, 1, Integer::sum);
     if (!gaps.areOpen()) {
       return;
     }
     gaps.before();
     running.push(event);
+    // Handlers of one maker know what is in each other's fields, and in the maker's memory.
+    touch(owner(event));
     log.enter(owner(event));
+    spans.putIfAbsent(event, new Span(log.steps(), Integer.MAX_VALUE));
     log.step(Step.Kind.ENTER, () -> "enters " + describeOwn(event));
     if (event.group() != null) {
-      countDispatch(event);
+      checkDispatch(event, times);
     }
   }
 
-  private void countDispatch(CoreEvent event) {
-    int times = dispatches.merge(event, 1, Integer::sum);
+  private void checkDispatch(CoreEvent event, int times) {
     boolean exitBoot = event.group().equals(EventGroups.EXIT_BOOT_SERVICES);
     boolean before = event.group().equals(EventGroups.BEFORE_EXIT_BOOT_SERVICES);
     if (times > 1 && (exitBoot || before)) {
@@ -137,7 +171,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
               "%s of the group %s runs for the second time"
                   .formatted(describe(event), nameOf(event.group())));
     }
-    if (exitBoot && !keyAccepted) {
+    if (exitBoot && !keyWasCurrent) {
       log.breach(Invariant.I8, () -> describe(event) + " runs, and the key has not been accepted");
     }
   }
@@ -148,23 +182,27 @@ final class Handlers implements DispatchObserver, Orders.Listener {
       return;
     }
     log.step(Step.Kind.LEAVE, () -> "leaves " + describeOwn(event));
+    spans.computeIfPresent(
+        event,
+        (any, span) -> span.last == Integer.MAX_VALUE ? new Span(span.before, log.steps()) : span);
     running.pop();
     log.leave();
     gaps.after();
   }
 
-  /** The map key was found current: the call will succeed. */
-  void keyAccepted() {
-    keyAccepted = true;
-  }
-
-  boolean isKeyAccepted() {
-    return keyAccepted;
+  /** Whether the core is past the key check: it has signalled the group. */
+  boolean isPastKeyCheck() {
+    return past;
   }
 
   /** Whether a handler runs. */
   boolean isRunning() {
     return !running.isEmpty();
+  }
+
+  /** The steps of its first run; null if it has not run. */
+  Span span(CoreEvent event) {
+    return spans.get(event);
   }
 
   /** How often a member of {@code group} has run. */

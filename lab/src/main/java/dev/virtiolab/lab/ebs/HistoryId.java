@@ -67,13 +67,17 @@ public record HistoryId(
       return new HistoryId(
           PlatformKind.parse(parts[0]),
           parts[1],
-          List.of(parts[2].split("\\+")),
+          drivers(parts[2]),
           choices(parts[3]),
           slots,
           seed);
     } catch (NumberFormatException | UnknownPlatformException e) {
       throw unreadable(text);
     }
+  }
+
+  private static List<String> drivers(String text) {
+    return List.of(text.split("\\+", -1));
   }
 
   private static List<Integer> choices(String text) {

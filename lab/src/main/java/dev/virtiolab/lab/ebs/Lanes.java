@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.ebs;
 
 import dev.virtiolab.lab.LabException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -20,8 +21,11 @@ import java.util.function.Supplier;
  * @param <T> what a job comes to
  */
 final class Lanes<T> {
-  /** A run takes some ten milliseconds; one that makes calls without end is cut by their number. */
-  private static final long LONGEST_RUN_SECONDS = 20;
+  /**
+   * So deep that whoever calls firmware in a circle is cut by the number of calls, at the same one
+   * each time. Memory is taken as the stack grows.
+   */
+  private static final long STACK_BYTES = 32 << 20;
 
   /** A job, on the lane that does it. */
   interface Job<T> {
@@ -30,12 +34,17 @@ final class Lanes<T> {
 
   /** Where one run after the other goes. */
   static final class Lane implements AutoCloseable {
+    private final Duration longestRun;
     private ExecutorService runner = newRunner();
+
+    Lane(Duration longestRun) {
+      this.longestRun = longestRun;
+    }
 
     private static ExecutorService newRunner() {
       return Executors.newSingleThreadExecutor(
           work -> {
-            Thread thread = new Thread(null, work, "order", 0);
+            Thread thread = new Thread(null, work, "order", STACK_BYTES);
             thread.setDaemon(true);
             return thread;
           });
@@ -49,7 +58,7 @@ final class Lanes<T> {
     <T> T within(Callable<T> run, Supplier<T> instead) {
       Future<T> result = runner.submit(run);
       try {
-        return result.get(LONGEST_RUN_SECONDS, TimeUnit.SECONDS);
+        return result.get(longestRun.toMillis(), TimeUnit.MILLISECONDS);
       } catch (TimeoutException e) {
         runner.shutdownNow();
         runner = newRunner();
@@ -68,10 +77,12 @@ final class Lanes<T> {
     }
   }
 
+  private final Effort effort;
   private final Explorer.Progress progress;
   private int done;
 
-  Lanes(Explorer.Progress progress) {
+  Lanes(Effort effort, Explorer.Progress progress) {
+    this.effort = effort;
     this.progress = progress;
   }
 
@@ -79,7 +90,7 @@ final class Lanes<T> {
     AtomicInteger next = new AtomicInteger();
     List<T> results = new ArrayList<>();
     jobs.forEach(job -> results.add(null));
-    int lanes = Math.max(1, Math.min(jobs.size(), Runtime.getRuntime().availableProcessors()));
+    int lanes = Math.max(1, Math.min(jobs.size(), effort.lanes()));
     try (ExecutorService workers = Executors.newFixedThreadPool(lanes)) {
       List<Future<?>> ends = new ArrayList<>();
       for (int lane = 0; lane < lanes; lane++) {
@@ -101,8 +112,7 @@ final class Lanes<T> {
   }
 
   private void work(List<Job<T>> jobs, AtomicInteger next, List<T> results) {
-    Lane lane = new Lane();
-    try {
+    try (Lane lane = new Lane(effort.longestRun())) {
       for (int job = next.getAndIncrement(); job < jobs.size(); job = next.getAndIncrement()) {
         T result = jobs.get(job).on(lane);
         synchronized (this) {
@@ -110,8 +120,6 @@ final class Lanes<T> {
           progress.cells(++done, jobs.size());
         }
       }
-    } finally {
-      lane.close();
     }
   }
 

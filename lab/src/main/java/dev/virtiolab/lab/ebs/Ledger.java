@@ -168,7 +168,11 @@ final class Ledger implements MachineObserver {
   }
 
   private void takenDown(Entry entry) {
-    if (entry == null || entry.takenDownBy != null) {
+    if (entry == null) {
+      log.step(Step.Kind.UNMAP, () -> "unmaps what was mapped around PciIo");
+      return;
+    }
+    if (entry.takenDownBy != null) {
       throw new JudgeException("taken down, but not open: " + entry);
     }
     entry.takenDownBy = log.actor();

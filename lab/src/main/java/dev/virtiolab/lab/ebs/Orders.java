@@ -47,6 +47,17 @@ final class Orders implements GroupOrder {
       }
       return order;
     }
+
+    /** The choice that is this order of the members. */
+    int choiceOf(List<CoreEvent> order) {
+      List<CoreEvent> left = new ArrayList<>(members);
+      int number = 0;
+      for (CoreEvent next : order) {
+        number = number * left.size() + left.indexOf(next);
+        left.remove(next);
+      }
+      return number;
+    }
   }
 
   /** Told of each group that is signalled, in the order in which its members are queued. */
@@ -98,7 +109,7 @@ final class Orders implements GroupOrder {
     }
     int next = points.size() < choices.size() ? choices.get(points.size()) : 0;
     Point point = new Point(peers, next);
-    if (next >= point.choices()) {
+    if (next < 0 || next >= point.choices()) {
       throw new NoSuchOrderException();
     }
     points.add(point);

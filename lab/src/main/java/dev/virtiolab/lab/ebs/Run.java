@@ -3,7 +3,6 @@ package dev.virtiolab.lab.ebs;
 import dev.virtiolab.firmware.Board;
 import dev.virtiolab.firmware.DriverHost;
 import dev.virtiolab.firmware.core.CoreSetup;
-import dev.virtiolab.firmware.core.ExitBootServicesHook;
 import dev.virtiolab.firmware.exitboot.DriverSeat;
 import dev.virtiolab.firmware.exitboot.ExitBootDriver;
 import dev.virtiolab.firmware.iommu.BounceSlots;
@@ -16,6 +15,7 @@ import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.Tpl;
+import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.lab.dmacheck.BusProbe;
@@ -49,6 +49,9 @@ final class Run {
   private static final int PAGE_BYTES = 4096;
   private static final int BATCH = 64;
 
+  /** A wait looks whether it is over a thousand times a second, or more often: some minutes. */
+  private static final int MOST_LOOKS = 500_000;
+
   /** Below 4 GiB, and above: little, since a board is made for every order. */
   private static final long RAM_BYTES = 16 << 20;
 
@@ -80,6 +83,7 @@ final class Run {
   private final Orders orders;
   private final StepClock clock = new StepClock();
   private final List<Card> cards = new ArrayList<>();
+  private int looks;
   private boolean asRequired = true;
 
   /**
@@ -124,7 +128,7 @@ final class Run {
         cut = handOver(host, loader, seen);
       } catch (Orders.NoSuchOrderException | JudgeException e) {
         throw e;
-      } catch (RuntimeException | StackOverflowError | RunCut e) {
+      } catch (RuntimeException | Error e) {
         cut = Optional.of(reason(e));
       }
     }
@@ -180,7 +184,12 @@ final class Run {
             .withRam(RAM_BYTES, RAM_BYTES);
     List<NetBackend> wires = new ArrayList<>();
     id.drivers().forEach(driver -> wires.add(new Wire()));
-    Mainboard board = new Mainboard(config, wires, this::probe);
+    Mainboard board;
+    try {
+      board = new Mainboard(config, wires, this::probe);
+    } catch (IllegalArgumentException e) {
+      throw LabException.usage(e.getMessage());
+    }
     SplittableRandom random = new SplittableRandom(id.seed());
     for (int i = 0; i < wires.size(); i++) {
       cards.add(new Card(board.nics().get(i), (Wire) wires.get(i), log, ledger, random.split()));
@@ -210,7 +219,14 @@ final class Run {
       card.nic.device().observe(MachineObserver.both(card, watcher));
       card.nic.function().observeDmaFaults(watcher);
     }
-    clock.drive(() -> cards.forEach(card -> card.nic.device().poll(BATCH)));
+    clock.drive(this::timePasses);
+  }
+
+  private void timePasses() {
+    if (++looks > MOST_LOOKS) {
+      throw new RunCut("it waits without end");
+    }
+    cards.forEach(card -> card.nic.device().poll(BATCH));
   }
 
   private DriverHost boot(Mainboard board) {
@@ -231,14 +247,6 @@ final class Run {
                 Optional.of(new Armed(catalogue.policy(id.policy()))),
                 new CoreSetup(orders, handlers, settings.defects()),
                 watched::bootServices));
-    host.core()
-        .onExitBootServices(
-            new ExitBootServicesHook() {
-              @Override
-              public void memoryMapAccepted() {
-                handlers.keyAccepted();
-              }
-            });
     pages.declareSlots();
     host.connect();
     return host;
@@ -267,6 +275,10 @@ final class Run {
       EfiStatus[] status = new EfiStatus[1];
       watched.createdBy(
           policy.name(), () -> status[0] = policy.arm(watched.seat(seat, policy.name())));
+      if (status[0] == null) {
+        throw new RunCut("arm of " + policy.name() + " returns null");
+      }
+      requireLowTpl(seat.bootServices(), policy.name());
       return status[0];
     }
   }
@@ -285,6 +297,17 @@ final class Run {
               host.requiresAccessPlatform());
       String owner = ownerName(i);
       watched.createdBy(owner, () -> card.started(owner, driver.start(seat)));
+      if (card.driverSide() == null) {
+        throw new RunCut("start of " + owner + " returns null");
+      }
+      requireLowTpl(host.bootServices(), owner);
+    }
+  }
+
+  private static void requireLowTpl(BootServices bootServices, String who) {
+    int tpl = bootServices.currentTpl();
+    if (tpl != Tpl.APPLICATION) {
+      throw new RunCut("%s leaves the TPL at %s".formatted(who, Handlers.levelName(tpl)));
     }
   }
 
@@ -372,6 +395,7 @@ final class Run {
     EfiStatus call() {
       log.step(Log.LOADER, Step.Kind.EXIT_BOOT_SERVICES, () -> "calls ExitBootServices");
       orders.begin();
+      handlers.called(key.value, host.core()::memoryMapKey);
       gaps.open();
       log.enter(Log.CORE);
       EfiStatus status = host.core().exitBootServices(key.value);
@@ -419,6 +443,11 @@ final class Run {
 
   private void tookDown(Ledger.Entry entry) {
     handlers.touch(PciAddress.ofRequesterId(entry.requesterId).toString());
+    for (Card card : cards) {
+      if (card.requesterId() == entry.requesterId && card.driver() != null) {
+        handlers.touch(card.driver());
+      }
+    }
     gaps.after();
   }
 }

@@ -110,6 +110,9 @@ final class Watched {
 
   private Object bootService(BootServices core, Method method, Object[] arguments)
       throws Throwable {
+    if (method.getDeclaringClass() == Object.class) {
+      return call(core, method, arguments);
+    }
     String name = method.getName();
     Object[] passed = arguments;
     if (name.endsWith("stallProtocolInterface")) {
@@ -117,6 +120,7 @@ final class Watched {
       passed[2] = watched(arguments[2]);
     }
     if (!gaps.areOpen()) {
+      gaps.outside();
       Object result = call(core, method, passed);
       noteCreated(name, passed, result);
       return result;
@@ -130,21 +134,14 @@ final class Watched {
   }
 
   private void noteCall(BootServices core, String name, Object[] arguments) {
-    if (name.equals("checkEvent")) {
-      handlers.touch(Handlers.EVENTS);
-    } else if (name.equals("signalEvent") && arguments[0] instanceof CoreEvent event) {
-      handlers.touch(Handlers.EVENTS);
+    noteTouched(name);
+    if (name.equals("signalEvent") && arguments[0] instanceof CoreEvent event) {
       log.step(Step.Kind.SIGNAL, () -> "signals " + handlers.named(event));
     } else if (!QUIET.contains(name)) {
       log.step(Step.Kind.CALL, () -> "calls " + title(name));
     }
-    if (ALLOCATING.contains(name) || name.equals("getMemoryMap")) {
-      handlers.touch(Handlers.MEMORY_MAP);
-    } else if (WAITING.contains(name)) {
-      handlers.touch(Handlers.EVERYTHING);
-    }
     boolean gone = core instanceof DxeCore dxe && dxe.bootServicesGone();
-    boolean afterKey = handlers.isKeyAccepted() && (handlers.isRunning() || gone);
+    boolean afterKey = handlers.isPastKeyCheck() && (handlers.isRunning() || gone);
     if (gone
         || afterKey && ALLOCATING.contains(name)
         || (afterKey || handlers.isRunning()) && WAITING.contains(name)) {
@@ -156,6 +153,24 @@ final class Watched {
                       log.actor(),
                       title(name),
                       gone ? "when boot services are gone" : "in its handler"));
+    }
+  }
+
+  private void noteTouched(String name) {
+    if (ALLOCATING.contains(name) || name.equals("getMemoryMap")) {
+      handlers.touch(Handlers.MEMORY_MAP);
+    }
+    switch (name) {
+      case "createEvent", "createEventEx", "closeEvent", "signalEvent", "checkEvent" ->
+          handlers.touch(Handlers.EVENTS);
+      case "setTimer", "waitForEvent", "stall" -> handlers.touch(Handlers.EVERYTHING);
+      case "connectController", "disconnectController", "exitBootServices" ->
+          handlers.touch(Handlers.EVERYTHING);
+      default -> {
+        if (name.contains("rotocol") || name.contains("Handle")) {
+          handlers.touch(Handlers.HANDLES);
+        }
+      }
     }
   }
 
@@ -280,6 +295,10 @@ final class Watched {
         (proxy, method, arguments) -> {
           if (!gaps.areOpen() || method.getDeclaringClass() == Object.class) {
             return call(real, method, arguments);
+          }
+          if (inPciIo == 0) {
+            // Around PciIo, of which nobody is told whose mapping it is.
+            handlers.touch(Handlers.EVERYTHING);
           }
           gaps.before();
           try {
