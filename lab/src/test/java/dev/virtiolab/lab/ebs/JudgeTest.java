@@ -21,6 +21,7 @@ import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.TimerDelay;
 import dev.virtiolab.firmware.uefi.Tpl;
 import dev.virtiolab.lab.ebs.Trials.Rig;
+import dev.virtiolab.virtio.feature.DeviceStatus;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -103,6 +104,11 @@ class JudgeTest {
 
   /** A driver that maps a page by the IOMMU protocol itself, and never unmaps it. */
   private static Trials aroundPciIo() {
+    return aroundPciIo(rig -> rig.net.quiesce());
+  }
+
+  /** And this in its handler. */
+  private static Trials aroundPciIo(Consumer<Rig> handler) {
     return new Trials()
         .armedDriver(
             rig -> {
@@ -113,7 +119,7 @@ class JudgeTest {
               allocate(rig.bootServices(), page);
               ioMmu.value.map(IN, page.value, new LongRef(4096), new LongRef(), mapping);
               ioMmu.value.setAttribute(rig.seat.controller(), mapping.value, IoMmu.ACCESS_WRITE);
-              Trials.armed(rig.bootServices(), rig.net::quiesce);
+              Trials.armed(rig.bootServices(), () -> handler.accept(rig));
             });
   }
 
@@ -139,6 +145,20 @@ class JudgeTest {
             .policyHandler(TeardownSeat::mappings)
             .cell("sev", Trials.MY_POLICY, Trials.MY_DRIVER);
     assertTrue(Trials.why(own, Invariant.I2).startsWith("open at hand-off"), Trials.outcome(own));
+  }
+
+  @Test
+  void i9AMappingThatWasMadeAroundPciIoIsNeverTakenDown() {
+    Trials trials =
+        aroundPciIo(
+            rig -> {
+              rig.net.quiesce();
+              rig.net.unmapAll();
+            });
+    Cell cell = trials.cell("vtd", NOBODY, Trials.MY_DRIVER);
+
+    assertTrue(Trials.why(cell, Invariant.I2).endsWith("around PciIo: 1"), Trials.outcome(cell));
+    assertTrue(Trials.why(cell, Invariant.I9).endsWith("around PciIo: 1"), Trials.outcome(cell));
   }
 
   @Test
@@ -217,6 +237,31 @@ class JudgeTest {
     Cell cell = new Trials().cell("sev", GOOD, "no-handler");
 
     assertTrue(Trials.why(cell, Invariant.I4).contains("DRIVER_OK"));
+  }
+
+  @Test
+  void i4AQueueIsEnabledThoughDriverOkIsNotSet() {
+    Trials trials =
+        new Trials()
+            .armedDriver(
+                rig ->
+                    Trials.armed(
+                        rig.bootServices(),
+                        () -> rig.seat.device().setDeviceStatus(DeviceStatus.ACKNOWLEDGE)));
+    Cell cell = trials.cell("sev", GOOD, Trials.MY_DRIVER);
+
+    assertTrue(
+        Trials.why(cell, Invariant.I4).endsWith("queue 0 is enabled still"),
+        Trials.why(cell, Invariant.I4));
+  }
+
+  // ---- I5, more of which is in SharedPagesTest
+
+  @Test
+  void i5AnOutsiderReadsWhatIsSharedStill() {
+    Cell cell = new Trials().cell("sev", NOBODY, "virtio-net");
+
+    assertTrue(cell.invariants().contains(Invariant.I5), Trials.outcome(cell));
   }
 
   // ---- I6
@@ -329,6 +374,24 @@ class JudgeTest {
     Cell cell = trials.cell("vtd", GOOD, Trials.MY_DRIVER);
 
     assertTrue(Trials.why(cell, Invariant.I7).startsWith("my-driver calls AllocatePages"));
+  }
+
+  @Test
+  void i7ToPrintAServiceIsNoCallOfOne() {
+    Trials trials =
+        new Trials()
+            .policy(
+                seat -> {
+                  seat.atReturn(
+                      () -> {
+                        seat.mappings().unmapAll();
+                        assertTrue(!seat.bootServices().toString().isEmpty());
+                      });
+                  return EfiStatus.SUCCESS;
+                });
+    Cell cell = trials.cell("sev", Trials.MY_POLICY, "virtio-net");
+
+    assertEquals("safe []", Trials.outcome(cell));
   }
 
   // ---- I8
