@@ -79,7 +79,7 @@ final class TplService {
       observer.left(event);
       if (current != level) {
         throw new IllegalStateException(
-            "notification left the TPL changed: " + event + " tpl=" + current);
+            "the notification of " + event + " came back at TPL " + current + ", not " + level);
       }
     }
   }

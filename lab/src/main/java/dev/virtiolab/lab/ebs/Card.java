@@ -80,6 +80,7 @@ final class Card implements MachineObserver {
   private String touching = "";
   private boolean strayed;
   private int scribbles;
+  private int received;
   private int lastUsedHead = -1;
   private boolean wasLive;
 
@@ -149,7 +150,10 @@ final class Card implements MachineObserver {
       log.step(
           name(),
           Step.Kind.QUIET,
-          () -> driverIsOk() ? "may not master the bus any more" : "is reset, and quiet");
+          () ->
+              (driverIsOk() ? "may not master the bus any more" : "is reset, and quiet")
+                  + "; frames received till then: "
+                  + received);
     }
     wasLive = live;
   }
@@ -178,6 +182,7 @@ final class Card implements MachineObserver {
     wire.offer(frame);
     nic.device().poll(1);
     boolean taken = wire.withdraw();
+    received += taken ? 1 : 0;
     if (lastUsedHead >= 0) {
       noteReceived(lastUsedHead, frame.length + HEADER_BYTES);
     }

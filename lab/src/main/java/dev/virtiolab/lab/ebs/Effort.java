@@ -12,5 +12,5 @@ import java.time.Duration;
  */
 record Effort(boolean everyOrder, int lanes, Duration longestRun) {
   static final Effort USUAL =
-      new Effort(false, Runtime.getRuntime().availableProcessors(), Duration.ofSeconds(20));
+      new Effort(false, Runtime.getRuntime().availableProcessors(), Duration.ofSeconds(10));
 }

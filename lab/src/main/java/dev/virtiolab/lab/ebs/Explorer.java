@@ -8,7 +8,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
 
 /**
@@ -26,6 +29,9 @@ public final class Explorer {
   private final Catalogue catalogue;
   private final Settings settings;
   private final Effort effort;
+
+  /** Policies and drivers that have hung. */
+  private final Set<String> hung = ConcurrentHashMap.newKeySet();
 
   public Explorer(Catalogue catalogue, Settings settings) {
     this(catalogue, settings, Effort.USUAL);
@@ -127,21 +133,36 @@ public final class Explorer {
     if (!outcome.history().id().equals(id)) {
       throw noSuchHistory(id);
     }
-    return new Timeline(outcome.history(), outcome.steps(), reason(outcome.history()));
+    return new Timeline(
+        outcome.history(), outcome.steps(), reason(outcome.history(), outcome.steps()));
   }
 
   private static LabException noSuchHistory(HistoryId id) {
     return LabException.usage("there is no order like that in " + id);
   }
 
-  private static String reason(History history) {
+  private static String reason(History history, List<Step> steps) {
     if (history.cut().isPresent()) {
       return history.cut().get();
     }
     return history.breaches().stream()
         .min(Comparator.comparingInt(Breach::step))
-        .map(Breach::text)
+        .map(first -> first.text() + rest(first, steps))
         .orElse("");
+  }
+
+  /** When the device that strayed became quiet, if a device strayed. */
+  private static String rest(Breach first, List<Step> steps) {
+    Step at = steps.get(first.step() - 1);
+    if (at.kind() != Step.Kind.DMA) {
+      return "";
+    }
+    return steps.stream()
+        .filter(later -> later.number() > at.number() && later.kind() == Step.Kind.QUIET)
+        .filter(later -> later.actor().equals(at.actor()))
+        .map(later -> "; only with step " + later.number() + " it is quiet")
+        .findFirst()
+        .orElse("; it is never stopped");
   }
 
   private HistoryId idOf(Task task, List<Integer> choices) {
@@ -215,12 +236,29 @@ public final class Explorer {
 
     private Run.Outcome run(List<Integer> choices) {
       Run run = unwatched(idOf(task, choices));
-      Run.Outcome outcome = lane.within(() -> run.run(Loader.PLAIN), run::hung);
+      Optional<String> culprit = hung.stream().filter(this::takesPart).sorted().findFirst();
+      Run.Outcome outcome =
+          culprit.isPresent()
+              ? run.notBegun(culprit.get())
+              : lane.within(() -> run.run(Loader.PLAIN), () -> givenUp(run));
       histories.add(outcome.history());
       if (!settings.edk2Order() && commutes(outcome)) {
         outcome.history().breaches().forEach(breach -> seekSooner(outcome, breach.step()));
       }
       return outcome;
+    }
+
+    private boolean takesPart(String name) {
+      return task.policy.equals(name) || task.drivers.contains(name);
+    }
+
+    /** A run that has hung keeps its thread for good: whoever did that is not given another. */
+    private Run.Outcome givenUp(Run run) {
+      String culprit = run.actor().replaceFirst("@.*", "");
+      if (takesPart(culprit)) {
+        hung.add(culprit);
+      }
+      return run.hung();
     }
 
     /** Whether what an outcome tells of its handlers says what other orders come to. */

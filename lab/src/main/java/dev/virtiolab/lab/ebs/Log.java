@@ -29,6 +29,7 @@ final class Log {
   }
 
   private final boolean detailed;
+  private final Listener listener;
   private final List<Step> steps = new ArrayList<>();
   private final Map<Invariant, Breach> breaches = new LinkedHashMap<>();
   private final Deque<String> actors = new ArrayDeque<>();
@@ -36,11 +37,23 @@ final class Log {
   private boolean recording;
   private int number;
 
+  /** Told of every step that is kept, and of what broke, after it has been counted. */
+  @FunctionalInterface
+  interface Listener {
+    void told(String actor, String what);
+  }
+
+  /** A log of which nobody wants to know the steps. */
+  Log() {
+    this(false, (actor, what) -> {});
+  }
+
   /**
-   * @param detailed whether steps are kept
+   * @param detailed whether steps are kept, and the listener told of them
    */
-  Log(boolean detailed) {
+  Log(boolean detailed, Listener listener) {
     this.detailed = detailed;
+    this.listener = listener;
     actors.push(LOADER);
   }
 
@@ -81,13 +94,15 @@ final class Log {
     }
     number++;
     if (detailed) {
+      String what = text.get();
+      listener.told(actor, what);
       steps.add(
           new Step(
               number,
               scene.tpl(),
               actor,
               kind,
-              text.get(),
+              what,
               scene.live(),
               scene.openMappings(),
               List.of()));
@@ -106,7 +121,11 @@ final class Log {
   /** An invariant was seen broken at the last step; what breaks again is not news. */
   void breach(Invariant invariant, Supplier<String> text) {
     if (recording && !isBroken(invariant)) {
-      breaches.put(invariant, new Breach(invariant, number, text.get()));
+      Breach breach = new Breach(invariant, number, text.get());
+      breaches.put(invariant, breach);
+      if (detailed) {
+        listener.told(invariant + " breaks", breach.text());
+      }
     }
   }
 

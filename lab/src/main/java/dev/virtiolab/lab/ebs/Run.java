@@ -3,6 +3,7 @@ package dev.virtiolab.lab.ebs;
 import dev.virtiolab.firmware.Board;
 import dev.virtiolab.firmware.DriverHost;
 import dev.virtiolab.firmware.core.CoreSetup;
+import dev.virtiolab.firmware.core.DxeCore;
 import dev.virtiolab.firmware.exitboot.DriverSeat;
 import dev.virtiolab.firmware.exitboot.ExitBootDriver;
 import dev.virtiolab.firmware.iommu.BounceSlots;
@@ -48,6 +49,7 @@ import java.util.SplittableRandom;
 final class Run {
   private static final int PAGE_BYTES = 4096;
   private static final int BATCH = 64;
+  private static final String CORE_PACKAGE = DxeCore.class.getPackageName() + ".";
 
   /** A wait looks whether it is over a thousand times a second, or more often: some minutes. */
   private static final int MOST_LOOKS = 500_000;
@@ -101,7 +103,7 @@ final class Run {
     this.settings = settings;
     this.id = id;
     this.watcher = watcher.at(clock::nanos);
-    log = new Log(detailed);
+    log = new Log(detailed, this::tell);
     pages = new SharedPages();
     gaps = new Gaps(this::inGap);
     handlers = new Handlers(log, gaps);
@@ -140,7 +142,18 @@ final class Run {
    * makes no more calls.
    */
   Outcome hung() {
-    return outcome(Optional.of("it hangs: no call and no end for a while"), List.of());
+    return outcome(
+        Optional.of(log.actor() + " hangs: it makes no call and does not end"), List.of());
+  }
+
+  /** What there is of a run that is not begun, since {@code culprit} has hung in another. */
+  Outcome notBegun(String culprit) {
+    return outcome(Optional.of(culprit + " hung before, and is not tried again"), List.of());
+  }
+
+  /** Who acts, or acted when the run ended. */
+  String actor() {
+    return log.actor();
   }
 
   private Outcome outcome(Optional<String> cut, List<String> seen) {
@@ -165,7 +178,11 @@ final class Run {
     return switch (e) {
       case RunCut cut -> cut.getMessage();
       case StackOverflowError overflow -> "it calls itself without end";
-      default -> "it throws " + e;
+      default -> {
+        StackTraceElement[] stack = e.getStackTrace();
+        boolean core = stack.length > 0 && stack[0].getClassName().startsWith(CORE_PACKAGE);
+        yield core ? "the core gives up: " + e.getMessage() : "it throws " + e;
+      }
     };
   }
 
@@ -238,6 +255,7 @@ final class Run {
             plain.clock(),
             plain.pageAttributes(),
             plain.cache());
+    log.enter(Log.CORE);
     DriverHost host =
         new DriverHost(
             seenThrough,
@@ -249,6 +267,7 @@ final class Run {
                 watched::bootServices));
     pages.declareSlots();
     host.connect();
+    log.leave();
     return host;
   }
 
@@ -435,7 +454,14 @@ final class Run {
 
   // ---- gaps
 
+  /** What is told happens at a time of its own. */
+  private void tell(String actor, String what) {
+    clock.mark();
+    watcher.noted(actor, what);
+  }
+
   private void inGap() {
+    clock.mark();
     cards.forEach(Card::noteLiveness);
     cards.forEach(Card::attempt);
     judge.look(cards);

@@ -79,8 +79,6 @@ final class Watched {
   /** How deep the firmware is inside PciIo: what happens on the bus then is that function's. */
   private int inPciIo;
 
-  private String creator = Log.CORE;
-
   Watched(Log log, Gaps gaps, Handlers handlers) {
     this.log = log;
     this.gaps = gaps;
@@ -89,11 +87,11 @@ final class Watched {
 
   /** Runs {@code work}; events that are created meanwhile are {@code owner}'s. */
   void createdBy(String owner, Runnable work) {
-    creator = owner;
+    log.enter(owner);
     try {
       work.run();
     } finally {
-      creator = Log.CORE;
+      log.leave();
     }
   }
 
@@ -179,7 +177,7 @@ final class Watched {
         && result == EfiStatus.SUCCESS
         && arguments[arguments.length - 1] instanceof Ref<?> ref
         && ref.value instanceof CoreEvent event) {
-      handlers.created(event, gaps.areOpen() ? log.actor() : creator);
+      handlers.created(event, log.actor());
     }
   }
 

@@ -24,6 +24,12 @@ final class BothObservers implements MachineObserver {
   }
 
   @Override
+  public void noted(String actor, String what) {
+    first.noted(actor, what);
+    second.noted(actor, what);
+  }
+
+  @Override
   public void kicked(int queue) {
     first.kicked(queue);
     second.kicked(queue);

@@ -23,6 +23,14 @@ public interface MachineObserver
     return second == NONE ? first : first == NONE ? second : new BothObservers(first, second);
   }
 
+  /**
+   * Whoever steps the machine tells a step of it, and what that showed.
+   *
+   * @param actor who took the step
+   * @param what in a few words
+   */
+  default void noted(String actor, String what) {}
+
   @Override
   default void faulted(long address, DmaAccess access, DmaFault reason) {}
 }

@@ -21,6 +21,7 @@ import java.util.function.LongSupplier;
  *             status           drops, faults, NEEDS_RESET, resets, configuration changes
  *   drivers   doorbell         kicks
  *             DMA              a bar for each mapping, from Map to Unmap; buffers
+ *             steps            what whoever steps the machine tells, if somebody does
  *   platform  memory           C-bits that flip, faults, invalidations, cache maintenance
  * </pre>
  */
@@ -37,6 +38,7 @@ final class MachineTrace implements MachineObserver {
   private static final int DOORBELL = 1;
   private static final int DMA = 2;
   private static final int MEMORY = 1;
+  private static final int STEPS = 3;
 
   private static final String MAPPINGS = "mapping";
 
@@ -53,6 +55,7 @@ final class MachineTrace implements MachineObserver {
   private final int[] chainWritable = new int[VirtioNet.QUEUES];
   private final Map<DmaMapping, Bar> bars = new IdentityHashMap<>();
   private int barsMade;
+  private boolean hasSteps;
 
   /**
    * @param clock nanoseconds on the trace's clock
@@ -88,6 +91,17 @@ final class MachineTrace implements MachineObserver {
 
   private TraceFile instant(int group, int track, String name) {
     return file.begin('i', name, firstGroup + group, track, clock.getAsLong()).ofTrack();
+  }
+
+  @Override
+  public void noted(String actor, String what) {
+    synchronized (file) {
+      if (!hasSteps) {
+        hasSteps = true;
+        track(DRIVERS, STEPS, "steps");
+      }
+      instant(DRIVERS, STEPS, actor + ": " + what).end();
+    }
   }
 
   // ---- device

@@ -59,7 +59,7 @@ class BadInputTest {
         handler("it calls itself without end", seat -> recurse(0)),
         handler("it loops", BadInputTest::recurseWithCalls),
         handler("it loops", seat -> callForever(seat.bootServices())),
-        handler("left the TPL changed", seat -> seat.bootServices().raiseTpl(Tpl.NOTIFY)),
+        handler("came back at TPL 16, not 8", seat -> seat.bootServices().raiseTpl(Tpl.NOTIFY)),
         handler("restoreTpl", seat -> seat.bootServices().restoreTpl(Tpl.HIGH_LEVEL)),
         handler("boot services are gone", BadInputTest::exitBootServicesItself));
   }
@@ -302,11 +302,36 @@ class BadInputTest {
     }
 
     assertEquals("unsafe [I1, I4]", Trials.outcome(cells.get(1)));
-    for (Cell cell : List.of(cells.getFirst(), cells.getLast())) {
-      assertEquals(Verdict.DOES_NOT_TERMINATE, cell.verdict());
-      assertTrue(Trials.cut(cell).startsWith("it hangs"), Trials.cut(cell));
-      assertTrue(cell.shortestFailure().orElseThrow().steps() > 0, "with the history up to there");
+    assertEquals(Verdict.DOES_NOT_TERMINATE, cells.getFirst().verdict());
+    assertEquals(Verdict.DOES_NOT_TERMINATE, cells.getLast().verdict());
+    History hung = cells.getFirst().shortestFailure().orElseThrow();
+    assertTrue(Trials.cut(cells.getFirst()).startsWith("my-policy hangs"), hung.toString());
+    assertTrue(hung.steps() > 0, "with the history up to there");
+  }
+
+  @Test
+  void whoHasHungOnceIsGivenNoOtherThread() {
+    boolean[] enough = new boolean[1];
+    Trials trials = new Trials().with(QUICK).policyHandler(seat -> spin(enough));
+    List<Explorer.Task> tasks =
+        Stream.of("virtio-net", "no-handler", "allocates", "reset-notify")
+            .map(driver -> Trials.task("sev", Trials.MY_POLICY, driver))
+            .toList();
+    long before = threads();
+    try {
+      List<Cell> cells = trials.explorer().explore(tasks, Explorer.Progress.NONE);
+      cells.forEach(cell -> assertEquals(Verdict.DOES_NOT_TERMINATE, cell.verdict()));
+      assertTrue(threads() - before <= 2, "one for each lane at most");
+      assertEquals("my-policy hung before, and is not tried again", Trials.cut(cells.getLast()));
+    } finally {
+      enough[0] = true;
     }
+  }
+
+  private static long threads() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().equals("order") && thread.isAlive())
+        .count();
   }
 
   private static void spin(boolean[] enough) {

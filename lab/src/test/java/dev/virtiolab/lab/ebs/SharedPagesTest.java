@@ -82,7 +82,7 @@ class SharedPagesTest {
     pages.declareSlots();
     share();
     assertEquals(-1, pages.firstInPlaintext());
-    assertEquals(-1, pages.firstUndeclared(new Ledger(new Log(false), entry -> {})));
+    assertEquals(-1, pages.firstUndeclared(new Ledger(new Log(), entry -> {})));
 
     attributes.setPrivate(ADDRESS, 1);
     assertEquals(-1, pages.firstInPlaintext());
@@ -92,7 +92,7 @@ class SharedPagesTest {
   void aSharedPageThatNoMappingHasIsUndeclared() {
     share();
 
-    assertEquals(PAGE, pages.firstUndeclared(new Ledger(new Log(false), entry -> {})));
+    assertEquals(PAGE, pages.firstUndeclared(new Ledger(new Log(), entry -> {})));
   }
 
   @Test
