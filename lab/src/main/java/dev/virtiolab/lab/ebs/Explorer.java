@@ -160,7 +160,7 @@ public final class Explorer {
     return steps.stream()
         .filter(later -> later.number() > at.number() && later.kind() == Step.Kind.QUIET)
         .filter(later -> later.actor().equals(at.actor()))
-        .map(later -> "; only with step " + later.number() + " it is quiet")
+        .map(later -> "; it is quiet only from step " + later.number() + " on")
         .findFirst()
         .orElse("; it is never stopped");
   }
