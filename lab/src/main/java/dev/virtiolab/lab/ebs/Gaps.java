@@ -12,6 +12,7 @@ final class Gaps {
   /** The firmware boots with some thousand calls. */
   static final int MOST_OUTSIDE = 500_000;
 
+  private final Log log;
   private final Runnable inGap;
   private boolean open;
   private boolean inside;
@@ -19,7 +20,8 @@ final class Gaps {
   private int seen;
   private int outside;
 
-  Gaps(Runnable inGap) {
+  Gaps(Log log, Runnable inGap) {
+    this.log = log;
     this.inGap = inGap;
   }
 
@@ -40,7 +42,7 @@ final class Gaps {
   /** A call where gaps do not count: at boot, or between two calls of ExitBootServices. */
   void outside() {
     if (++outside > MOST_OUTSIDE) {
-      throw new RunCut(
+      throw log.cut(
           "it loops: more than " + MOST_OUTSIDE + " calls while ExitBootServices is not under way");
     }
   }
@@ -61,8 +63,9 @@ final class Gaps {
     if (!open || inside || !moved) {
       return;
     }
+    log.endIfCut();
     if (++seen > MOST) {
-      throw new RunCut("it loops: more than " + MOST + " calls, unmaps and handlers in one run");
+      throw log.cut("it loops: more than " + MOST + " calls, unmaps and handlers in one run");
     }
     moved = false;
     inside = true;

@@ -6,6 +6,7 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -35,6 +36,7 @@ final class Log {
   private final Deque<String> actors = new ArrayDeque<>();
   private Scene scene;
   private boolean recording;
+  private RunCut cut;
   private int number;
 
   /** Told of every step that is kept, and of what broke, after it has been counted. */
@@ -107,6 +109,32 @@ final class Log {
               scene.openMappings(),
               List.of()));
     }
+  }
+
+  // ---- the end of what does not end
+
+  /**
+   * Ends the run: to be thrown. Whoever catches it gains nothing: what comes later is no part of
+   * the history, and the first reason stands.
+   */
+  RunCut cut(String why) {
+    if (cut == null) {
+      cut = new RunCut(why);
+      recording = false;
+    }
+    return cut;
+  }
+
+  /** Throws again what somebody has caught. */
+  void endIfCut() {
+    if (cut != null) {
+      throw cut;
+    }
+  }
+
+  /** Why the run was ended; empty: it was not. */
+  Optional<String> whyCut() {
+    return Optional.ofNullable(cut).map(RunCut::getMessage);
   }
 
   /** The number of the last step. */

@@ -65,13 +65,15 @@ final class Orders implements GroupOrder {
     void signalled(UUID group, List<CoreEvent> order);
   }
 
+  private final Log log;
   private final List<Integer> choices;
   private final Listener listener;
   private final List<Point> points = new ArrayList<>();
   private long orders = 1;
   private boolean choosing;
 
-  Orders(List<Integer> choices, Listener listener) {
+  Orders(Log log, List<Integer> choices, Listener listener) {
+    this.log = log;
     this.choices = choices;
     this.listener = listener;
   }
@@ -104,7 +106,7 @@ final class Orders implements GroupOrder {
 
   private List<CoreEvent> choose(List<CoreEvent> peers) {
     if (peers.size() > MOST_MEMBERS) {
-      throw new RunCut(
+      throw log.cut(
           "%d handlers of one group at one level: too many orders to try".formatted(peers.size()));
     }
     int next = points.size() < choices.size() ? choices.get(points.size()) : 0;
@@ -115,7 +117,7 @@ final class Orders implements GroupOrder {
     points.add(point);
     orders *= point.choices();
     if (orders > MOST_ORDERS) {
-      throw new RunCut("groups are signalled so often that there are too many orders to try");
+      throw log.cut("groups are signalled so often that there are too many orders to try");
     }
     return point.permutation(next);
   }

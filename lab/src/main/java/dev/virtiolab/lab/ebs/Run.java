@@ -105,12 +105,12 @@ final class Run {
     this.watcher = watcher.at(clock::nanos);
     log = new Log(detailed, this::tell);
     pages = new SharedPages();
-    gaps = new Gaps(this::inGap);
+    gaps = new Gaps(log, this::inGap);
     handlers = new Handlers(log, gaps);
     ledger = new Ledger(log, this::tookDown);
     judge = new Judge(log, ledger, pages);
     watched = new Watched(log, gaps, handlers);
-    orders = new Orders(id.choices(), handlers);
+    orders = new Orders(log, id.choices(), handlers);
   }
 
   /**
@@ -131,7 +131,7 @@ final class Run {
       } catch (Orders.NoSuchOrderException | JudgeException e) {
         throw e;
       } catch (RuntimeException | Error e) {
-        cut = Optional.of(reason(e));
+        cut = log.whyCut().or(() -> Optional.of(reason(e)));
       }
     }
     return outcome(cut, List.copyOf(seen));
@@ -143,7 +143,9 @@ final class Run {
    */
   Outcome hung() {
     return outcome(
-        Optional.of(log.actor() + " hangs: it makes no call and does not end"), List.of());
+log.whyCut()
+            .or(() -> Optional.of(log.actor() + " hangs: it makes no call and does not end")),
+        List.of());
   }
 
   /** What there is of a run that is not begun, since {@code culprit} has hung in another. */
@@ -176,7 +178,6 @@ final class Run {
 
   private static String reason(Throwable e) {
     return switch (e) {
-      case RunCut cut -> cut.getMessage();
       case StackOverflowError overflow -> "it calls itself without end";
       default -> {
         StackTraceElement[] stack = e.getStackTrace();
@@ -241,7 +242,7 @@ final class Run {
 
   private void timePasses() {
     if (++looks > MOST_LOOKS) {
-      throw new RunCut("it waits without end");
+      throw log.cut("it waits without end");
     }
     cards.forEach(card -> card.nic.device().poll(BATCH));
   }
@@ -295,7 +296,7 @@ final class Run {
       watched.createdBy(
           policy.name(), () -> status[0] = policy.arm(watched.seat(seat, policy.name())));
       if (status[0] == null) {
-        throw new RunCut("arm of " + policy.name() + " returns null");
+        throw log.cut("arm of " + policy.name() + " returns null");
       }
       requireLowTpl(seat.bootServices(), policy.name());
       return status[0];
@@ -317,16 +318,16 @@ final class Run {
       String owner = ownerName(i);
       watched.createdBy(owner, () -> card.started(owner, driver.start(seat)));
       if (card.driverSide() == null) {
-        throw new RunCut("start of " + owner + " returns null");
+        throw log.cut("start of " + owner + " returns null");
       }
       requireLowTpl(host.bootServices(), owner);
     }
   }
 
-  private static void requireLowTpl(BootServices bootServices, String who) {
+  private void requireLowTpl(BootServices bootServices, String who) {
     int tpl = bootServices.currentTpl();
     if (tpl != Tpl.APPLICATION) {
-      throw new RunCut("%s leaves the TPL at %s".formatted(who, Handlers.levelName(tpl)));
+      throw log.cut("%s leaves the TPL at %s".formatted(who, Handlers.levelName(tpl)));
     }
   }
 
@@ -358,6 +359,7 @@ final class Run {
     cards.forEach(Card::noteLiveness);
     EfiStatus status = loader.exitBootServices(desk);
     gaps.close();
+    log.endIfCut();
     if (status.isError()) {
       return Optional.of("ExitBootServices returns " + status + " however often it is called");
     }

@@ -280,6 +280,40 @@ class BadInputTest {
   }
 
   @Test
+  void toCatchTheCutChangesNothing() {
+    History once = loopsAndCatches(1);
+    History often = loopsAndCatches(1_000);
+
+    assertTrue(once.cut().orElse("").startsWith("it loops"), once.cut()::toString);
+    assertEquals(once, often);
+  }
+
+  /** The history of a handler that goes on so many times as if it had not been cut. */
+  private static History loopsAndCatches(int times) {
+    return new Trials()
+        .policyHandler(
+            seat -> {
+              for (int i = 0; i < times; i++) {
+                freeForever(seat.bootServices());
+              }
+              seat.mappings().unmapAll();
+            })
+        .cell("sev", Trials.MY_POLICY, "virtio-net")
+        .shortestFailure()
+        .orElseThrow();
+  }
+
+  private static void freeForever(BootServices bootServices) {
+    try {
+      while (true) {
+        bootServices.freePages(0, 0);
+      }
+    } catch (Throwable cut) {
+      // Goes on.
+    }
+  }
+
+  @Test
   void aTightLoopIsGivenUpAfterAWhileAndTheOtherCellsRun() {
     boolean[] enough = new boolean[1];
     Trials trials = new Trials().with(QUICK).policyHandler(seat -> spin(enough));
