@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -38,9 +39,10 @@ import picocli.CommandLine.Spec;
       "Who takes DMA mappings down at ExitBootServices, and in what order is that safe? Runs every"
           + " policy with every driver, in every order of handlers that UEFI allows, with DMA by"
           + " every live device at every step, and prints what holds and what breaks.",
-      "Nothing is looked up: each order is a machine that boots and hands over. With one policy and"
-          + " one driver named, the shortest history that fails is told step by step. Exit code 0"
-          + " whatever is found, 2 if it was asked for what cannot be."
+      "Every answer comes from a run: for each order a whole machine is booted, up to the moment at"
+          + " which the OS has it, and then looked at. With one policy and one driver named, the"
+          + " shortest history that fails is told step by step. Exit code 0 whatever is found, 2 if"
+          + " it was asked for what cannot be."
     },
     footer = {
       "",
@@ -98,7 +100,7 @@ final class EbsCommand implements Callable<Integer> {
       names = "--with",
       paramLabel = "FILE.java",
       description =
-          "a policy or a driver of one's own, in one class: a row or a column more (see"
+          "a policy or a driver of one's own, in one class: a column or a row more (see"
               + " docs/your-own-policy.md); may be given again")
   private List<Path> own = List.of();
 
@@ -130,18 +132,22 @@ final class EbsCommand implements Callable<Integer> {
   // ---- one history
 
   private void replay(Catalogue catalogue) {
-    if (!which.isDefault() || order != null || slots || seed != null) {
-      throw LabException.usage(
-          "--replay names policy, drivers, platform, order, slots and seed: other options that do"
-              + " are left away");
+    Optional<String> named =
+        which
+            .given()
+            .or(() -> Optional.ofNullable(order).map(any -> "--order"))
+            .or(() -> slots ? Optional.of("--slots") : Optional.empty())
+            .or(() -> Optional.ofNullable(seed).map(any -> "--seed"));
+    if (named.isPresent()) {
+      throw LabException.usage("leave out %s: --replay already names it".formatted(named.get()));
     }
     if (html != null) {
       throw LabException.usage("--html shows cells: of one history there is --trace");
     }
     OutputFile.check("--trace", trace);
     HistoryId id = HistoryId.parse(replay);
-    catalogue.policy(id.policy());
-    id.drivers().forEach(catalogue::driver);
+    known("policy", id.policy(), catalogue.policies());
+    id.drivers().forEach(driver -> known("driver", driver, catalogue.drivers()));
     Explorer explorer = new Explorer(catalogue, settings());
     Timeline timeline = trace == null ? explorer.replay(id) : traced(explorer, id);
     PrintWriter out = spec.commandLine().getOut();
@@ -153,6 +159,14 @@ final class EbsCommand implements Callable<Integer> {
       EbsStory.of(timeline).forEach(out::println);
     }
     out.flush();
+  }
+
+  private static void known(String kind, String name, List<String> all) {
+    if (!all.contains(name)) {
+      throw LabException.usage(
+          "--replay: there is no %s %s; known are %s"
+              .formatted(kind, name, String.join(", ", all)));
+    }
   }
 
   /** The same, with what devices, drivers and platform do in a file. */

@@ -214,7 +214,7 @@ final class EbsMatrix {
   }
 
   /**
-   * Those that are worse than each of their drivers is alone.
+   * Those that are worse than the worst of their drivers is alone.
    *
    * @param cells with several cards
    * @param alone those with one; what is not among them is not compared
@@ -228,6 +228,7 @@ final class EbsMatrix {
     record Worse(Cell cell, List<Cell> parts) {}
     List<Worse> found = new ArrayList<>();
     boolean known = true;
+    boolean pairs = cells.stream().allMatch(cell -> cell.drivers().size() == 2);
     for (Cell cell : cells) {
       List<Cell> parts =
           cell.drivers().stream()
@@ -241,10 +242,18 @@ final class EbsMatrix {
       }
     }
     if (found.isEmpty()) {
-      return known ? List.of("None is worse than each of its drivers alone.") : List.of();
+      return known
+          ? List.of(
+              pairs
+                  ? "No pair is worse than the worse of its two drivers alone."
+                  : "None is worse than the worst of its drivers alone.")
+          : List.of();
     }
     return Stream.concat(
-            Stream.of("Worse than each of its drivers alone:"),
+            Stream.of(
+                pairs
+                    ? "Worse than the worse of its two drivers alone:"
+                    : "Worse than the worst of its drivers alone:"),
             found.stream()
                 .map(
                     one ->

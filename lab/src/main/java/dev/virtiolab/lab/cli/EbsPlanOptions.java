@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
 
@@ -59,9 +60,21 @@ final class EbsPlanOptions {
       description = "every three drivers on one machine, likewise; takes minutes")
   private boolean triples;
 
-  /** Whether the user has given none of these options. */
-  boolean isDefault() {
-    return policies == null && drivers == null && platforms == null && pairs == null && !triples;
+  /** One of these options that the user has given; empty: none. */
+  Optional<String> given() {
+    if (policies != null) {
+      return Optional.of("--policy");
+    }
+    if (drivers != null) {
+      return Optional.of("--driver");
+    }
+    if (platforms != null) {
+      return Optional.of("--platform");
+    }
+    if (pairs != null) {
+      return Optional.of(pairs ? "--pairs" : "--no-pairs");
+    }
+    return triples ? Optional.of("--triples") : Optional.empty();
   }
 
   /**

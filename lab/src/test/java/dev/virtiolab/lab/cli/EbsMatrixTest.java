@@ -146,7 +146,7 @@ class EbsMatrixTest {
 
     assertEquals(
         List.of(
-            "Worse than each of its drivers alone:",
+            "Worse than the worse of its two drivers alone:",
             "  a+a with core-hook: ~1; alone .",
             "  a+c with core-hook: x19; alone ., x1",
             "  b+b with core-hook: x1; alone ~1",
@@ -161,7 +161,7 @@ class EbsMatrixTest {
     Cell other = cell(SEV, "core-hook", "a+b", SAFE);
 
     assertEquals(
-        List.of("None is worse than each of its drivers alone."),
+        List.of("No pair is worse than the worse of its two drivers alone."),
         EbsMatrix.worse(List.of(same), alone));
     assertEquals(List.of(), EbsMatrix.worse(List.of(same, other), alone));
   }

@@ -11,6 +11,7 @@ import dev.virtiolab.lab.ebs.Catalogue;
 import dev.virtiolab.lab.ebs.Explorer.Task;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 
@@ -168,13 +169,13 @@ class EbsPlanTest {
   }
 
   @Test
-  void isDefaultUntilAnyOptionIsGiven() {
-    assertTrue(options().isDefault());
-    for (String option : List.of("--policy=x", "--driver=x", "--platform=x")) {
-      assertFalse(options(option).isDefault(), option);
+  void anOptionThatIsGivenIsNamed() {
+    assertEquals(Optional.empty(), options().given());
+    for (String option : List.of("--policy", "--driver", "--platform")) {
+      assertEquals(Optional.of(option), options(option + "=x").given());
     }
     for (String option : List.of("--pairs", "--no-pairs", "--triples")) {
-      assertFalse(options(option).isDefault(), option);
+      assertEquals(Optional.of(option), options(option).given());
     }
   }
 

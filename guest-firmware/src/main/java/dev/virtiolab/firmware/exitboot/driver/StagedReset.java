@@ -55,7 +55,7 @@ public final class StagedReset extends SmallNetDriver {
   public static StagedReset requeueTwice() {
     return new StagedReset(
         "requeue-twice",
-        "resets at CALLBACK, from the second of two events that signal each other on",
+        "resets at CALLBACK, from the third of three events, each of which signals the next",
         Tpl.CALLBACK,
         Tpl.CALLBACK,
         Tpl.CALLBACK);

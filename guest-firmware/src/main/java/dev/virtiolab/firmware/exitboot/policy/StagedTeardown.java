@@ -81,7 +81,8 @@ public final class StagedTeardown implements TeardownPolicy {
   public static StagedTeardown requeueTwice() {
     return new StagedTeardown(
         "requeue-twice",
-        "the IOMMU driver, at CALLBACK, from the second of two events that signal each other on",
+        "the IOMMU driver, at CALLBACK, from the third of three events, each of which signals the"
+            + " next",
         Tpl.CALLBACK,
         Tpl.CALLBACK,
         Tpl.CALLBACK);
