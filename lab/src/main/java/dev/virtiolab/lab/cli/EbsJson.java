@@ -12,6 +12,7 @@ import dev.virtiolab.lab.ebs.Verdict;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * What {@code vlab ebs --json} prints. There are no times in it: the same settings give the same
@@ -50,7 +51,7 @@ final class EbsJson {
   /**
    * A cell.
    *
-   * @param orders that UEFI allows
+   * @param orders that UEFI allows; null: a run was cut, and not every order was tried
    * @param ordersRun of those; the others are like one of these
    */
   record CellRow(
@@ -59,7 +60,7 @@ final class EbsJson {
       String platform,
       String verdict,
       List<Invariant> invariants,
-      long orders,
+      Long orders,
       int ordersRun,
       List<HistoryRow> histories) {
 
@@ -70,7 +71,7 @@ final class EbsJson {
           cell.platform().label(),
           cell.verdict().word(),
           cell.invariants(),
-          cell.orders(),
+          isWhole(cell) ? cell.orders() : null,
           cell.histories().size(),
           cell.histories().stream().map(HistoryRow::of).toList());
     }
@@ -116,9 +117,17 @@ final class EbsJson {
   /**
    * Sums over all cells.
    *
+   * @param orders that UEFI allows, of the cells in which no run was cut
+   * @param ordersRun of those
+   * @param ordersRunOfCutCells of the other cells
    * @param verdicts how many cells have each
    */
-  record Totals(int cells, long orders, long ordersRun, Map<String, Integer> verdicts) {
+  record Totals(
+      int cells,
+      long orders,
+      long ordersRun,
+      long ordersRunOfCutCells,
+      Map<String, Integer> verdicts) {
     static Totals of(List<Cell> cells) {
       Map<String, Integer> verdicts = new LinkedHashMap<>();
       for (Verdict verdict : Verdict.values()) {
@@ -127,10 +136,20 @@ final class EbsJson {
       cells.forEach(cell -> verdicts.merge(cell.verdict().word(), 1, Integer::sum));
       return new Totals(
           cells.size(),
-          cells.stream().mapToLong(Cell::orders).sum(),
-          cells.stream().mapToLong(cell -> cell.histories().size()).sum(),
+          cells.stream().filter(EbsJson::isWhole).mapToLong(Cell::orders).sum(),
+          run(cells.stream().filter(EbsJson::isWhole)),
+          run(cells.stream().filter(cell -> !isWhole(cell))),
           verdicts);
     }
+
+    private static long run(Stream<Cell> cells) {
+      return cells.mapToLong(cell -> cell.histories().size()).sum();
+    }
+  }
+
+  /** Whether every order was run, or is like one that was. */
+  private static boolean isWhole(Cell cell) {
+    return cell.verdict() != Verdict.DOES_NOT_TERMINATE;
   }
 
   record Replay(HistoryRow history, List<StepRow> timeline, String reason) {}

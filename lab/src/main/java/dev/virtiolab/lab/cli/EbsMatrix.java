@@ -3,6 +3,7 @@ package dev.virtiolab.lab.cli;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.ebs.Cell;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Verdict;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -160,14 +161,16 @@ final class EbsMatrix {
   }
 
   /** What the signs and digits mean that are in the tables. */
-  static List<String> legend(List<Cell> cells) {
+  static List<String> legend(List<Cell> cells, Settings settings) {
     List<String> lines = new ArrayList<>();
     cells.stream()
         .map(Cell::verdict)
         .distinct()
         .sorted()
         .forEach(
-            verdict -> lines.add(sign(verdict) + "  " + verdict.word() + ": " + verdict.meaning()));
+            verdict ->
+                lines.add(
+                    sign(verdict) + "  " + verdict.word() + ": " + verdict.meaning(settings)));
     TreeSet<Invariant> broken =
         cells.stream()
             .flatMap(cell -> cell.invariants().stream())

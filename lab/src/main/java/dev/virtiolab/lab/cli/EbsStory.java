@@ -10,6 +10,7 @@ import dev.virtiolab.lab.ebs.Invariant;
 import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
+import dev.virtiolab.lab.ebs.Verdict;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -26,6 +27,14 @@ import java.util.stream.Stream;
 final class EbsStory {
   private static final String INDENT = "  ";
 
+  /** Of a run that was cut and is longer, the beginning, the end and what breaks are told. */
+  static final int MOST_STEPS = 120;
+
+  private static final int LAST_STEPS = 30;
+
+  /** In the line that says whose handlers ran. */
+  private static final int MOST_HANDLERS = 12;
+
   private EbsStory() {}
 
   /**
@@ -41,13 +50,13 @@ final class EbsStory {
         "%s with %s on %s: %s"
             .formatted(
                 cell.policy(), cell.driver(), cell.platform().label(), cell.verdict().word()));
-    lines.add(INDENT + cell.verdict().meaning());
+    lines.add(INDENT + cell.verdict().meaning(settings));
     if (cell.histories().isEmpty()) {
       return lines;
     }
     cell.invariants()
         .forEach(one -> lines.addAll(Text.wrapped(INDENT + one + "  ", one.meaning())));
-    lines.add(INDENT + (settings.edk2Order() ? "run in edk2's order only" : counts(cell)));
+    lines.add(INDENT + (settings.edk2Order() ? "no other order was run" : counts(cell)));
     Optional<History> failure = cell.shortestFailure();
     Optional<History> success = cell.histories().stream().filter(one -> !one.fails()).findFirst();
     failure.ifPresent(
@@ -77,6 +86,13 @@ final class EbsStory {
   private static String counts(Cell cell) {
     long failing = cell.histories().stream().filter(History::fails).count();
     int run = cell.histories().size();
+    if (cell.verdict() == Verdict.DOES_NOT_TERMINATE) {
+      // Whoever ends a run keeps it from the choices behind: what others come to is not known.
+      long cut = cell.histories().stream().filter(one -> one.cut().isPresent()).count();
+      return run == 1
+          ? "the first order was cut: others were not tried"
+          : "%d orders were run and %d of them cut: not every other was tried".formatted(run, cut);
+    }
     return "%s by UEFI, %d run, of which %s"
         .formatted(
             cell.orders() == 1 ? "1 order is allowed" : cell.orders() + " orders are allowed",
@@ -84,13 +100,16 @@ final class EbsStory {
             failing == 0 ? "none fails" : failing == 1 ? "1 fails" : failing + " fail");
   }
 
-  /** A history, every step of it. */
+  /** A history, every step of it; of a long one that was cut both ends. */
   static List<String> of(Timeline timeline) {
     return told(timeline, UnaryOperator.identity());
   }
 
   private static List<String> told(Timeline timeline, UnaryOperator<List<Step>> chosen) {
     List<String> lines = new ArrayList<>(handlers(timeline));
+    if (!timeline.history().breaches().isEmpty()) {
+      lines.add(INDENT + "! marks the step at which an invariant is first seen to break");
+    }
     lines.add("");
     lines.addAll(steps(timeline.history(), chosen.apply(timeline.steps())));
     lines.add("");
@@ -104,12 +123,19 @@ final class EbsStory {
 
   /** Whose handlers ran, one after the other. */
   private static List<String> handlers(Timeline timeline) {
-    String all =
-        timeline.steps().stream()
-            .filter(step -> step.kind() == Step.Kind.ENTER)
+    List<Step> entries =
+        timeline.steps().stream().filter(step -> step.kind() == Step.Kind.ENTER).toList();
+    String first =
+        entries.stream()
+            .limit(MOST_HANDLERS)
             .map(step -> "%s (%s)".formatted(step.actor(), level(step.tpl())))
             .collect(Collectors.joining(", "));
-    return Text.wrapped(INDENT + "handlers: ", all.isEmpty() ? "none" : all);
+    int more = entries.size() - MOST_HANDLERS;
+    return Text.wrapped(
+        INDENT + "handlers: ",
+        entries.isEmpty()
+            ? "none"
+            : more > 0 ? String.format(Locale.ROOT, "%s, and %,d more", first, more) : first);
   }
 
   /** Register writes that follow one another, as an IOMMU driver's, as one step. */
@@ -154,7 +180,23 @@ final class EbsStory {
     Map<Integer, List<Breach>> breaches =
         history.breaches().stream().collect(Collectors.groupingBy(Breach::step));
     List<String> lines = new ArrayList<>();
-    for (Step step : steps) {
+    int leftOutFrom = 0;
+    for (int i = 0; i < steps.size(); i++) {
+      Step step = steps.get(i);
+      boolean told =
+          history.cut().isEmpty()
+              || steps.size() <= MOST_STEPS
+              || i < MOST_STEPS - LAST_STEPS
+              || i >= steps.size() - LAST_STEPS
+              || breaches.containsKey(step.number());
+      if (!told) {
+        leftOutFrom = leftOutFrom == 0 ? step.number() : leftOutFrom;
+        continue;
+      }
+      if (leftOutFrom > 0) {
+        lines.add(leftOut(step.number() - leftOutFrom));
+        leftOutFrom = 0;
+      }
       List<Breach> here = breaches.getOrDefault(step.number(), List.of());
       String lead =
           row.formatted(here.isEmpty() ? "" : "!", step.number(), level(step.tpl()), step.actor());
@@ -165,6 +207,16 @@ final class EbsStory {
       }
     }
     return lines;
+  }
+
+  private static String leftOut(int count) {
+    return count == 1
+        ? INDENT + "... 1 step is left out here; --replay with --json prints it"
+        : String.format(
+            Locale.ROOT,
+            "%s... %,d steps are left out here; --replay with --json prints them all",
+            INDENT,
+            count);
   }
 
   /** What the operating system would have found. */

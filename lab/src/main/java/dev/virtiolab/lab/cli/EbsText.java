@@ -6,6 +6,7 @@ import dev.virtiolab.lab.ebs.Cell;
 import dev.virtiolab.lab.ebs.HistoryId;
 import dev.virtiolab.lab.ebs.Report;
 import dev.virtiolab.lab.ebs.Timeline;
+import dev.virtiolab.lab.ebs.Verdict;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -32,7 +33,7 @@ final class EbsText {
       lines.addAll(EbsMatrix.table(platform, on(platform, shown)));
       lines.add("");
     }
-    lines.addAll(EbsMatrix.legend(cells));
+    lines.addAll(EbsMatrix.legend(cells, report.settings()));
     lines.add("");
     for (PlatformKind platform : platforms(counted)) {
       several(platform, on(platform, counted), on(platform, shown), lines);
@@ -109,19 +110,37 @@ final class EbsText {
 
   private static List<String> closing(Report report, double seconds, String command) {
     List<Cell> cells = report.cells();
+    List<Cell> whole =
+        cells.stream().filter(cell -> cell.verdict() != Verdict.DOES_NOT_TERMINATE).toList();
+    int cut = cells.size() - whole.size();
+    List<String> parts = new ArrayList<>();
+    parts.add(
+        String.format(Locale.ROOT, "%,d %s", cells.size(), cells.size() == 1 ? "cell" : "cells"));
+    if (report.settings().edk2Order()) {
+      parts.add(", in edk2's order only");
+    } else {
+      if (!whole.isEmpty()) {
+        parts.add(", " + orders(whole));
+      }
+      if (cut > 0) {
+        parts.add(
+            String.format(Locale.ROOT, "; in %,d a run was cut, and not every order tried", cut));
+      }
+    }
+    parts.add(String.format(Locale.ROOT, "; %.1f s", seconds));
+    return List.of(
+        String.join("", parts),
+        "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
+  }
+
+  private static String orders(List<Cell> cells) {
     long run = cells.stream().mapToLong(cell -> cell.histories().size()).sum();
     long allowed = cells.stream().mapToLong(Cell::orders).sum();
-    String orders =
-        report.settings().edk2Order()
-            ? "in edk2's order only"
-            : String.format(
-                Locale.ROOT,
-                "%,d orders run of the %,d that UEFI allows%s",
-                run,
-                allowed,
-                run < allowed ? ", the others come to the same" : "");
-    return List.of(
-        String.format(Locale.ROOT, "%,d cells, %s; %.1f s", cells.size(), orders, seconds),
-        "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
+    return String.format(
+        Locale.ROOT,
+        "%,d orders run of the %,d that UEFI allows%s",
+        run,
+        allowed,
+        run < allowed ? ", the others come to the same" : "");
   }
 }

@@ -30,4 +30,18 @@ public enum Verdict {
   public String meaning() {
     return meaning;
   }
+
+  /** In a line, which speaks of no order but those that the settings let run. */
+  public String meaning(Settings settings) {
+    if (settings.edk2Order()) {
+      switch (this) {
+        case SAFE:
+          return "edk2's order breaks no invariant";
+        case UNSAFE:
+          return "edk2's order breaks an invariant";
+        default:
+      }
+    }
+    return meaning;
+  }
 }

@@ -47,7 +47,7 @@ class EbsJsonTest {
         JsonMapper.shared()
             .readTree(
                 """
-                {"cells":2,"orders":3,"orders_run":2,
+                {"cells":2,"orders":3,"orders_run":2,"orders_run_of_cut_cells":0,
                  "verdicts":{"safe":0,"unsafe":0,"order-dependent":1,"does-not-terminate":0,
                              "not-applicable":1}}
                 """),
@@ -88,6 +88,21 @@ class EbsJsonTest {
     assertEquals("I2", breach.get("invariant").asString());
     assertEquals(6, breach.get("step").asInt());
     assertTrue(breach.get("text").asString().contains("0x7e35000"));
+  }
+
+  @Test
+  void howManyOrdersThereAreIsNotSaidOfACellThatWasCut() {
+    Report report =
+        new Report(
+            Settings.USUAL, List.of(EbsRecords.sameTrick(), EbsRecords.cutCell()), List.of());
+
+    JsonNode json = parse(EbsJson.of(report));
+
+    assertTrue(json.get("cells").get(1).get("orders").isNull());
+    assertEquals(1, json.get("cells").get(1).get("orders_run").asInt());
+    assertEquals(2, json.get("totals").get("orders").asInt());
+    assertEquals(2, json.get("totals").get("orders_run").asInt());
+    assertEquals(1, json.get("totals").get("orders_run_of_cut_cells").asInt());
   }
 
   @Test

@@ -18,6 +18,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.lab.ebs.Catalogue;
 import dev.virtiolab.lab.ebs.Cell;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Settings;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -184,8 +185,8 @@ class EbsMatrixTest {
         """
             .lines()
             .toList(),
-        EbsMatrix.legend(cells));
-    assertEquals(1, EbsMatrix.legend(cells.subList(1, 3)).size(), "nothing breaks");
+        EbsMatrix.legend(cells, Settings.USUAL));
+    assertEquals(1, EbsMatrix.legend(cells.subList(1, 3), Settings.USUAL).size(), "nothing breaks");
   }
 
   private static List<Cell> everyCell(Invariant... invariants) {

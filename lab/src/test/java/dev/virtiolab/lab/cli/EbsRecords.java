@@ -136,6 +136,36 @@ final class EbsRecords {
             + " UEFI does not say whose handler is first.");
   }
 
+  /** A policy that never ends: its first order, and no other, was run. */
+  static Cell cutCell() {
+    return new Cell(
+        "core-hook",
+        List.of("requeue-from-callback"),
+        PlatformKind.SEV,
+        Verdict.DOES_NOT_TERMINATE,
+        List.of(Invariant.I8),
+        1,
+        List.of(cutTimeline(1000).history()));
+  }
+
+  /** A handler that is entered again and again until the run is cut; step 500 breaks I8. */
+  static Timeline cutTimeline(int length) {
+    List<Step> steps = new ArrayList<>();
+    steps.add(
+        step(1, Tpl.APPLICATION, "loader", Step.Kind.EXIT_BOOT_SERVICES, "calls", 2, "00:04.0"));
+    for (int i = 2; i <= length; i++) {
+      steps.add(step(i, Tpl.CALLBACK, "requeue-callback", Step.Kind.ENTER, "turn " + i, 2));
+    }
+    return new Timeline(
+        new History(
+            id(0),
+            length,
+            List.of(new Breach(Invariant.I8, 500, "the group is dispatched again")),
+            Optional.of("requeue-callback signals its group for ever")),
+        steps,
+        "");
+  }
+
   /** Three, two of which the first breaks something, and one of another actor. */
   static Timeline withRegisterWrites() {
     List<Step> steps = new ArrayList<>();

@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.lab.ebs.Catalogue;
 import dev.virtiolab.lab.ebs.Cell;
 import dev.virtiolab.lab.ebs.Circumstance;
 import dev.virtiolab.lab.ebs.Encounter;
 import dev.virtiolab.lab.ebs.History;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Report;
 import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
@@ -18,6 +20,7 @@ import dev.virtiolab.lab.ebs.Verdict;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 class EbsStoryTest {
@@ -36,6 +39,7 @@ class EbsStoryTest {
 
         The shortest history that fails is sev/requeue-callback/requeue-from-callback/1
           handlers: requeue-callback (CALLBACK), requeue-from-callback (CALLBACK)
+          ! marks the step at which an invariant is first seen to break
 
           1  APPLICATION  loader                 calls ExitBootServices with the map's key
           2  CALLBACK     requeue-callback       enters its handler
@@ -122,6 +126,81 @@ class EbsStoryTest {
   }
 
   @Test
+  void ofALongRunThatWasCutTheBeginningTheEndAndWhatBreaksAreTold() {
+    Timeline cut = EbsRecords.cutTimeline(1000);
+
+    List<String> story = EbsStory.of(cut);
+    List<String> turns = story.stream().filter(line -> line.contains("  turn ")).toList();
+
+    assertEquals(
+        "  handlers: " + "requeue-callback (CALLBACK), ".repeat(12).strip() + " and 987 more",
+        story.stream()
+            .takeWhile(line -> !line.startsWith("  !"))
+            .map(String::strip)
+            .collect(Collectors.joining(" ", "  ", "")));
+    assertEquals(EbsStory.MOST_STEPS, turns.size(), "but for the first step, and with step 500");
+    assertTrue(turns.getFirst().endsWith("turn 2"));
+    assertTrue(turns.getLast().endsWith("turn 1000"));
+    assertTrue(turns.stream().anyMatch(line -> line.startsWith("!  500  ")));
+    assertEquals(
+        List.of(
+            "  ... 409 steps are left out here; --replay with --json prints them all",
+            "  ... 470 steps are left out here; --replay with --json prints them all"),
+        story.stream().filter(line -> line.contains("left out")).toList());
+    assertEquals(1000, turns.size() + 1 + 409 + 470);
+    assertTrue(Text.longest(story) <= Text.WIDTH);
+  }
+
+  @Test
+  void aRunThatWasCutAndIsShortIsToldInFull() {
+    List<String> story = EbsStory.of(EbsRecords.cutTimeline(EbsStory.MOST_STEPS));
+
+    assertEquals(
+        EbsStory.MOST_STEPS - 1, story.stream().filter(line -> line.contains("  turn ")).count());
+    assertTrue(story.stream().noneMatch(line -> line.contains("left out")));
+  }
+
+  @Test
+  void aCellThatWasCutDoesNotClaimThatEveryOrderWasRun() {
+    List<String> one =
+        EbsStory.of(
+            EbsRecords.cutCell(), Settings.USUAL, id -> EbsRecords.cutTimeline(1000), "vlab ebs");
+    Cell cell = EbsRecords.cutCell();
+    Cell several =
+        new Cell(
+            cell.policy(),
+            cell.drivers(),
+            cell.platform(),
+            cell.verdict(),
+            cell.invariants(),
+            2,
+            List.of(cell.histories().getFirst(), EbsRecords.failing()));
+
+    assertTrue(one.contains("  the first order was cut: others were not tried"), one::toString);
+    assertTrue(
+        EbsStory.of(several, Settings.USUAL, id -> EbsRecords.cutTimeline(1000), "vlab ebs")
+            .contains("  2 orders were run and 1 of them cut: not every other was tried"));
+    String total = closing(cell, EbsRecords.sameTrick());
+    assertTrue(
+        total.startsWith(
+            "2 cells, 2 orders run of the 2 that UEFI allows;"
+                + " in 1 a run was cut, and not every order tried; "),
+        total);
+    assertTrue(closing(cell).startsWith("1 cell; in 1 a run was cut, and not every order tried; "));
+  }
+
+  private static String closing(Cell... cells) {
+    List<String> lines =
+        EbsText.overview(
+            new Report(Settings.USUAL, List.of(cells), List.of()),
+            false,
+            Catalogue.builtIn(),
+            1,
+            "vlab ebs");
+    return lines.get(lines.size() - 2);
+  }
+
+  @Test
   void anOsThatFindsNothingIsSaid() {
     assertEquals(
         "The OS finds no mapping open, and no device live",
@@ -162,8 +241,14 @@ class EbsStoryTest {
             EbsRecords::timeline,
             "vlab ebs");
 
-    assertTrue(story.contains("  run in edk2's order only"));
+    assertTrue(story.contains("  no other order was run"));
     assertTrue(story.stream().noneMatch(line -> line.contains("allowed by UEFI")));
+    Settings edk2 = new Settings(1, false, true, Set.of());
+    assertEquals("edk2's order breaks an invariant", Verdict.UNSAFE.meaning(edk2));
+    assertEquals("edk2's order breaks no invariant", Verdict.SAFE.meaning(edk2));
+    for (Verdict verdict : Verdict.values()) {
+      assertEquals(verdict.meaning(), verdict.meaning(Settings.USUAL));
+    }
   }
 
   @Test
