@@ -120,7 +120,7 @@ public final class HtmlReport {
       out.element("dt", invariant.name()).element("dd", invariant.meaning());
     }
     out.close();
-    Matrices.legend(out);
+    Matrices.legend(out, report.settings());
     out.open("p", "class", "reading");
     out.element("b", "How to read the matrices. ");
     out.text(
@@ -148,7 +148,7 @@ public final class HtmlReport {
   }
 
   private String histories() {
-    Pack pack = new Pack(again);
+    Pack pack = new Pack(again, report.settings());
     for (Cell cell : report.cells()) {
       Optional<History> shown =
           cell.shortestFailure().or(() -> cell.histories().stream().findFirst());

@@ -2,6 +2,7 @@ package dev.virtiolab.lab.ebs.html;
 
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.ebs.Cell;
+import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Verdict;
 import dev.virtiolab.lab.html.Markup;
 import java.util.ArrayList;
@@ -51,17 +52,18 @@ final class Matrices {
 
   private void single(List<Cell> some) {
     List<String> drivers = some.stream().map(Cell::driver).distinct().toList();
+    List<String> policies = policies(some);
     section("", "One driver on " + platform.label(), some);
     out.open("figure", "class", "matrix", "id", platform.label());
     out.open("div", "class", "scroll").open("table");
-    out.element("caption", "a row for each policy, a column for each driver");
+    out.element("caption", "a row for each driver, a column for each policy");
     out.open("thead").open("tr");
-    out.element("th", "policy", "scope", "col");
-    drivers.forEach(driver -> out.element("th", driver, "scope", "col"));
+    out.element("th", "driver", "scope", "col");
+    policies.forEach(policy -> out.element("th", policy, "scope", "col"));
     out.close().close().open("tbody");
-    for (String policy : policies(some)) {
-      out.open("tr").element("th", policy, "scope", "row");
-      for (String driver : drivers) {
+    for (String driver : drivers) {
+      out.open("tr").element("th", driver, "scope", "row");
+      for (String policy : policies) {
         Cell cell = byKey.get(platform.label() + "/" + policy + "/" + driver);
         if (cell == null) {
           out.open("td").close();
@@ -204,14 +206,14 @@ final class Matrices {
   }
 
   /** Whoever reads without a script needs to know what the signs mean. */
-  static void legend(Markup out) {
+  static void legend(Markup out, Settings settings) {
     out.open("ul", "class", "legend");
     for (Verdict verdict : Verdict.values()) {
       out.open("li");
       out.open("span", "class", "chip " + Look.style(verdict));
       out.element("span", Look.sign(verdict), "class", "sign", "aria-hidden", "true");
       out.text(" " + verdict.word()).close();
-      out.text(" " + verdict.meaning()).close();
+      out.text(" " + verdict.meaning(settings)).close();
     }
     out.close();
   }

@@ -4,6 +4,7 @@ import dev.virtiolab.lab.ebs.Breach;
 import dev.virtiolab.lab.ebs.Cell;
 import dev.virtiolab.lab.ebs.History;
 import dev.virtiolab.lab.ebs.Invariant;
+import dev.virtiolab.lab.ebs.Settings;
 import dev.virtiolab.lab.ebs.Step;
 import dev.virtiolab.lab.ebs.Timeline;
 import dev.virtiolab.lab.ebs.Verdict;
@@ -37,18 +38,22 @@ final class Pack {
   /** Of a longer history the beginning, the end and what breaks are shown. */
   static final int MAX_STEPS = 600;
 
-  private static final int LAST_STEPS = 100;
+  /** Likewise of one that was cut, which says the same over and over. */
+  static final int MAX_STEPS_OF_CUT = 120;
 
   private final String again;
+  private final Settings settings;
   private final Map<String, Integer> texts = new LinkedHashMap<>();
   private final Map<String, Integer> steps = new LinkedHashMap<>();
   private final Map<String, String> cells = new LinkedHashMap<>();
 
   /**
    * @param again what {@code --replay} is said to
+   * @param settings of all cells
    */
-  Pack(String again) {
+  Pack(String again, Settings settings) {
     this.again = again;
+    this.settings = settings;
   }
 
   /** A cell in which nothing was run. */
@@ -73,7 +78,7 @@ final class Pack {
       comma = ",";
     }
     json.append("],\"steps\":[");
-    appendSteps(json, timeline.steps());
+    appendSteps(json, timeline.steps(), history.cut().isPresent() ? MAX_STEPS_OF_CUT : MAX_STEPS);
     cells.put(Look.key(cell), json.append("]}").toString());
   }
 
@@ -89,14 +94,15 @@ final class Pack {
             cell.histories().stream().filter(History::fails).count());
   }
 
-  private void appendSteps(StringBuilder json, List<Step> all) {
+  private void appendSteps(StringBuilder json, List<Step> all, int most) {
+    int last = most / 6;
     int leftOut = 0;
     String comma = "";
     for (int i = 0; i < all.size(); i++) {
       boolean shown =
-          all.size() <= MAX_STEPS
-              || i < MAX_STEPS - LAST_STEPS
-              || i >= all.size() - LAST_STEPS
+          all.size() <= most
+              || i < most - last
+              || i >= all.size() - last
               || !all.get(i).breaks().isEmpty();
       if (!shown) {
         leftOut++;
@@ -139,7 +145,7 @@ final class Pack {
     String comma = "";
     for (Verdict verdict : Verdict.values()) {
       json.append(comma)
-          .append(strings(List.of(verdict.word(), Look.sign(verdict), verdict.meaning())));
+          .append(strings(List.of(verdict.word(), Look.sign(verdict), verdict.meaning(settings))));
       comma = ",";
     }
     json.append("],\n\"invariants\":[");

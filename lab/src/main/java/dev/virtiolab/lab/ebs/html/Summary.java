@@ -70,9 +70,18 @@ final class Summary {
     Settings settings = report.settings();
     List<String> parts = new ArrayList<>();
     parts.add(plural(report.cells().size(), "cell"));
-    parts.add(plural(report.cells().stream().mapToLong(Cell::orders).sum(), "order"));
-    parts.add(
-        plural(report.cells().stream().mapToLong(cell -> cell.histories().size()).sum(), "run"));
+    List<Cell> whole =
+        report.cells().stream()
+            .filter(cell -> cell.verdict() != Verdict.DOES_NOT_TERMINATE)
+            .toList();
+    parts.add(plural(whole.stream().mapToLong(Cell::orders).sum(), "order"));
+    parts.add(plural(whole.stream().mapToLong(cell -> cell.histories().size()).sum(), "run"));
+    int cut = report.cells().size() - whole.size();
+    if (cut > 0) {
+      parts.add(
+          "besides, %s in which a run was cut and other orders were not tried"
+              .formatted(plural(cut, "cell")));
+    }
     parts.add(settings.edk2Order() ? "edk2\u2019s order only" : "every order that UEFI allows");
     parts.add(settings.slots() ? "bounce slots as today" : "no bounce slots, as in 2017");
     parts.add("seed " + settings.seed());

@@ -4,7 +4,7 @@
  *
  * <pre>
  *   HtmlReport --- Summary      sentences that follow from the cells
- *       |-- Matrices            one driver: policies and drivers; two: a grid for each policy; more: rows
+ *       |-- Matrices            one driver: a row for each, a column for each policy; two: a grid for each policy; more: rows
  *       |-- Pack                a history of each cell as JSON; what is alike is in it once
  *       '-- timeline.js         draws the history of the cell that is chosen, and its table
  * </pre>

@@ -415,6 +415,10 @@
   const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 
   function orders(cell) {
+    if (data.verdicts[cell.verdict][0] === "does-not-terminate") {
+      return cell.run === 1 ? "The first order was cut: others were not tried."
+        : `${plural(cell.run, "order")} run, and one of them cut at least: not every other was tried.`;
+    }
     const ran = cell.run === cell.orders ? "all of them run" : `${cell.run} of them run, the rest like these`;
     return `${plural(cell.orders, "order")}, ${ran}; ${cell.failing} of ${plural(cell.run, "run")} failing.`;
   }
@@ -472,6 +476,16 @@
     return true;
   }
 
+  /** For whoever followed a link to what this page does not have. */
+  function missing(key) {
+    document.querySelectorAll("td.chosen").forEach((one) => one.classList.remove("chosen"));
+    panel.replaceChildren();
+    html(panel, "h3", { tabindex: "-1" }, "There is no such cell on this page");
+    html(panel, "p", { class: "warning" }, key);
+    document.querySelector("figure").before(panel);
+    shown = null;
+  }
+
   function fromAddress() {
     let key;
     try {
@@ -480,7 +494,10 @@
       return false; // somebody typed half an escape
     }
     if (!show(key)) {
-      return false;
+      if (!key || document.getElementById(key) || !document.querySelector("figure")) {
+        return false;
+      }
+      missing(key);
     }
     panel.scrollIntoView({ block: "nearest" });
     const top = panel.getBoundingClientRect().top;
