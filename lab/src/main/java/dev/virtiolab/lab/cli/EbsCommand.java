@@ -122,16 +122,16 @@ final class EbsCommand implements Callable<Integer> {
     Catalogue catalogue = Catalogue.builtIn();
     own.forEach(file -> OwnClass.in(file).addTo(catalogue));
     if (replay != null) {
-      replay(catalogue);
-    } else {
-      explore(catalogue);
+      return replay(catalogue);
     }
+    explore(catalogue);
     return 0;
   }
 
   // ---- one history
 
-  private void replay(Catalogue catalogue) {
+  /** Returns the exit code: that of a failure where the file lacks events, of which it has told. */
+  private int replay(Catalogue catalogue) {
     Optional<String> named =
         which
             .given()
@@ -149,7 +149,8 @@ final class EbsCommand implements Callable<Integer> {
     known("policy", id.policy(), catalogue.policies());
     id.drivers().forEach(driver -> known("driver", driver, catalogue.drivers()));
     Explorer explorer = new Explorer(catalogue, settings());
-    Timeline timeline = trace == null ? explorer.replay(id) : traced(explorer, id);
+    List<Trace> opened = new ArrayList<>();
+    Timeline timeline = trace == null ? explorer.replay(id) : traced(explorer, id, opened);
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       out.println(EbsJson.of(timeline));
@@ -159,6 +160,7 @@ final class EbsCommand implements Callable<Integer> {
       EbsStory.of(timeline).forEach(out::println);
     }
     out.flush();
+    return opened.stream().anyMatch(one -> one.missed() > 0) ? LabException.FAILURE : 0;
   }
 
   private static void known(String kind, String name, List<String> all) {
@@ -170,8 +172,7 @@ final class EbsCommand implements Callable<Integer> {
   }
 
   /** The same, with what devices, drivers and platform do in a file. */
-  private Timeline traced(Explorer explorer, HistoryId id) {
-    List<Trace> opened = new ArrayList<>();
+  private Timeline traced(Explorer explorer, HistoryId id, List<Trace> opened) {
     try {
       return explorer.replay(
           id,

@@ -3,12 +3,15 @@ package dev.virtiolab.lab.cli;
 import dev.virtiolab.lab.LabException;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 
 /** Where {@code ./vlab} arrives. */
 @Command(
@@ -31,6 +34,9 @@ import picocli.CommandLine.ParameterException;
       TestCommand.class
     })
 public final class Main implements Runnable {
+
+  private static final Set<Class<?>> WHOLE_NUMBERS =
+      Set.of(int.class, Integer.class, long.class, Long.class);
 
   /** How long a run that was interrupted may take to clean up and to say what it has. */
   private static final long LAST_WORDS_SECONDS = 5;
@@ -76,12 +82,19 @@ public final class Main implements Runnable {
 
   /** Runs one command; never ends the process. */
   static int execute(String... arguments) {
-    return commandLine().execute(arguments);
+    // Made of the streams themselves: these writers are told when one of them fails.
+    return execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments);
   }
 
   /** Likewise, for whoever wants to see what it prints. */
   static int execute(PrintWriter out, PrintWriter err, String... arguments) {
-    return commandLine().setOut(out).setErr(err).execute(arguments);
+    CommandLine command = commandLine().setOut(out).setErr(err);
+    int exitCode = command.execute(arguments);
+    if (out.checkError()) {
+      complain(command, "cannot write to standard output");
+      return exitCode == 0 ? LabException.FAILURE : exitCode;
+    }
+    return exitCode;
   }
 
   private static CommandLine commandLine() {
@@ -100,8 +113,18 @@ public final class Main implements Runnable {
   private static int explain(ParameterException mistake, String[] arguments) {
     CommandLine command = mistake.getCommandLine();
     String name = command.getCommandSpec().qualifiedName();
-    complain(command, mistake.getMessage() + " (see " + name + " --help)");
+    complain(command, message(mistake) + " (see " + name + " --help)");
     return LabException.USAGE;
+  }
+
+  private static String message(ParameterException mistake) {
+    // Whoever types a command need not know what Java calls its numbers.
+    if (mistake.getCause() instanceof TypeConversionException
+        && mistake.getArgSpec() instanceof OptionSpec option
+        && WHOLE_NUMBERS.contains(option.auxiliaryTypes()[0])) {
+      return "%s takes a whole number, not %s".formatted(option.longestName(), mistake.getValue());
+    }
+    return mistake.getMessage();
   }
 
   private static int explain(Exception failure, CommandLine command, CommandLine.ParseResult parsed)

@@ -3,6 +3,7 @@ package dev.virtiolab.lab.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.virtiolab.lab.ebs.Invariant;
 import java.io.IOException;
@@ -174,6 +175,27 @@ class EbsCommandTest {
             .get("history")
             .get("id")
             .asString());
+  }
+
+  @Test
+  void aTraceThatCannotBeWrittenIsNoSuccess() {
+    Path full = Path.of("/dev/full");
+    assumeTrue(Files.exists(full), "a Linux");
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+
+    int exitCode =
+        Main.execute(
+            new PrintWriter(out),
+            new PrintWriter(err),
+            "ebs",
+            "--replay",
+            "sev/requeue-callback/requeue-from-callback/1",
+            "--trace",
+            full.toString());
+
+    assertEquals(1, exitCode);
+    assertTrue(out.toString().contains("The OS finds "), out.toString());
   }
 
   @Test

@@ -1,0 +1,78 @@
+package dev.virtiolab.lab.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** What all commands have in common. */
+class MainTest {
+
+  @Test
+  void outputThatCannotBeWrittenIsOneLineAndExitCode1() {
+    // As standard output is: a PrintStream that keeps its troubles to itself until it is asked.
+    PrintWriter full = new PrintWriter(new PrintStream(new Full(), true), true);
+    StringWriter err = new StringWriter();
+
+    int exitCode = Main.execute(full, new PrintWriter(err), "--version");
+
+    assertEquals(1, exitCode);
+    assertEquals("vlab: cannot write to standard output\n", err.toString());
+  }
+
+  @Test
+  void outputOfACommandThatCannotBeWrittenIsNoSuccess() {
+    PrintWriter full = new PrintWriter(new PrintStream(new Full(), true), true);
+    StringWriter err = new StringWriter();
+
+    int exitCode =
+        Main.execute(
+            full,
+            new PrintWriter(err),
+            "ebs",
+            "--json",
+            "--replay",
+            "sev/requeue-callback/requeue-from-callback/1");
+
+    assertEquals(1, exitCode);
+    assertEquals("vlab: cannot write to standard output\n", err.toString());
+  }
+
+  @Test
+  void whatIsNoNumberIsSaidInWordsOfTheUsers() {
+    for (List<String> asked :
+        List.of(List.of("ebs", "--seed", "abc"), List.of("ping", "--count", "1.5"))) {
+      StringWriter err = new StringWriter();
+
+      int exitCode =
+          Main.execute(
+              new PrintWriter(new StringWriter()),
+              new PrintWriter(err),
+              asked.toArray(String[]::new));
+
+      assertEquals(2, exitCode);
+      assertEquals(
+          "vlab: %s takes a whole number, not %s (see vlab %s --help)\n"
+              .formatted(asked.get(1), asked.get(2), asked.get(0)),
+          err.toString());
+    }
+    StringWriter other = new StringWriter();
+    Main.execute(
+        new PrintWriter(new StringWriter()), new PrintWriter(other), "ebs", "--no-such-option");
+    assertTrue(other.toString().startsWith("vlab: Unknown option"), other.toString());
+  }
+
+  /** A disk without room. */
+  private static final class Full extends OutputStream {
+    @Override
+    public void write(int b) throws IOException {
+      throw new IOException("No space left on device");
+    }
+  }
+}
