@@ -3,9 +3,9 @@ package dev.virtiolab.firmware.exitboot;
 /**
  * A network driver on trial: what it does at ExitBootServices is what sets it apart.
  *
- * <p>The seam for a row of the lab's matrix. One object is started on one card; a machine with
- * two cards has two. A class that implements this and has a constructor without parameters is all
- * that {@code vlab ebs --with} needs.
+ * <p>The seam for a row of the lab's matrix. One object is started on one card; a machine with two
+ * cards has two. A class that implements this and has a constructor without parameters is all that
+ * {@code vlab ebs --with} needs.
  */
 public interface ExitBootDriver {
 

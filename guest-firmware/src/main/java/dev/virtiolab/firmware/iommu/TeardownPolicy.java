@@ -5,10 +5,10 @@ import dev.virtiolab.firmware.uefi.EfiStatus;
 /**
  * Who takes the mappings down at ExitBootServices, and when.
  *
- * <p>The seam behind the lab's question, and for a column of its matrix: a policy is armed once, by the firmware, when the IOMMU
- * driver has started and before any device driver has. It creates the events it needs, and never
- * changes a driver. A class that implements this and has a constructor without parameters is all
- * that {@code vlab ebs --with} needs.
+ * <p>The seam behind the lab's question, and for a column of its matrix: a policy is armed once, by
+ * the firmware, when the IOMMU driver has started and before any device driver has. It creates the
+ * events it needs, and never changes a driver. A class that implements this and has a constructor
+ * without parameters is all that {@code vlab ebs --with} needs.
  */
 public interface TeardownPolicy {
 

@@ -54,10 +54,7 @@ class OwnClassPageTest {
                     new Promise(
                         new Explorer.Task(cell.platform(), cell.policy(), cell.drivers()),
                         cell.verdict().word(),
-                        // What breaks before a run is cut is no promise of the page's.
-                        cell.verdict() == Verdict.DOES_NOT_TERMINATE
-                            ? List.of()
-                            : cell.invariants().stream().map(Invariant::name).toList()))
+                        cell.invariants().stream().map(Invariant::name).toList()))
             .toList();
     assertEquals(lines(page.promises()), lines(found));
   }
