@@ -13,6 +13,10 @@
  *               GroupOrder        MemoryMap      NotifyQueue
  * </pre>
  *
+ * <p>What an explorer may put in is in {@code CoreSetup}: the {@code GroupOrder}, somebody who is
+ * told of each notification, and defects. {@code ExitBootServicesHook} tells of two moments that
+ * UEFI gives nobody a way to learn of.
+ *
  * <p>One thread, the firmware's. Nothing in here waits, except {@code IdleLoop}, which lets time
  * pass by the board's clock.
  */

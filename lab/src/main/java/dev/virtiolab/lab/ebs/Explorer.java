@@ -275,14 +275,14 @@ public final class Explorer {
      * nor another before it depends.
      */
     private void seekSooner(Run.Outcome outcome, int step) {
-      Handlers handlers = outcome.handlers();
+      Footprints footprints = outcome.footprints();
       List<Integer> choices = new ArrayList<>();
       outcome.points().forEach(point -> choices.add(point.choice()));
       for (int at = 0; at < choices.size(); at++) {
         List<CoreEvent> ran =
             outcome.points().get(at).permutation(outcome.points().get(at).choice());
         for (int culprit = 0; culprit < ran.size(); culprit++) {
-          Handlers.Span span = handlers.span(ran.get(culprit));
+          Footprints.Span span = footprints.span(ran.get(culprit));
           if (span != null && span.has(step)) {
             List<CoreEvent> first = new ArrayList<>();
             List<CoreEvent> behind = new ArrayList<>();
@@ -290,11 +290,11 @@ public final class Explorer {
             int saved = 0;
             for (int i = culprit - 1; i >= 0; i--) {
               CoreEvent before = ran.get(i);
-              if (first.stream().anyMatch(needed -> handlers.dependent(before, needed))) {
+              if (first.stream().anyMatch(needed -> footprints.dependent(before, needed))) {
                 first.addFirst(before);
               } else {
                 behind.addFirst(before);
-                saved += handlers.span(before) == null ? 0 : handlers.span(before).steps();
+                saved += footprints.span(before) == null ? 0 : footprints.span(before).steps();
               }
             }
             if (saved > 0 && step - saved < soonerFailsAt) {
@@ -356,16 +356,17 @@ public final class Explorer {
         if (choice == point.choice()
             || counts[choice] == 0
                 && commutes
-                && alike(ran, point.permutation(choice), outcome.handlers())) {
+                && alike(ran, point.permutation(choice), outcome.footprints())) {
           counts[choice] = count;
         }
       }
     }
 
-    private static boolean alike(List<CoreEvent> ran, List<CoreEvent> other, Handlers handlers) {
+    private static boolean alike(
+        List<CoreEvent> ran, List<CoreEvent> other, Footprints footprints) {
       for (int i = 0; i < ran.size(); i++) {
         for (int j = i + 1; j < ran.size(); j++) {
-          if (handlers.dependent(ran.get(i), ran.get(j))
+          if (footprints.dependent(ran.get(i), ran.get(j))
               && other.indexOf(ran.get(i)) > other.indexOf(ran.get(j))) {
             return false;
           }

@@ -4,31 +4,16 @@ import dev.virtiolab.firmware.core.CoreEvent;
 import dev.virtiolab.firmware.core.DispatchObserver;
 import dev.virtiolab.firmware.uefi.EventGroups;
 import dev.virtiolab.firmware.uefi.Tpl;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
-/**
- * Whose handler runs, and what it touches: by that, orders that come to the same are told. Looks
- * after I8, too.
- */
+/** Whose handlers run, told by who made their events; and how often, which is I8. */
 final class Handlers implements DispatchObserver, Orders.Listener {
-  /** What a handler may touch that is not a card. */
-  static final String EVERYTHING = "everything";
-
-  static final String EVENTS = "events";
-  static final String MEMORY_MAP = "memory map";
-  static final String MAPPINGS = "mappings";
-  static final String HANDLES = "handles";
-
   /**
    * An event's maker, and which of the maker's it is.
    *
@@ -38,32 +23,20 @@ final class Handlers implements DispatchObserver, Orders.Listener {
 
   private final Log log;
   private final Gaps gaps;
+  private final Footprints footprints;
   private final Map<CoreEvent, Note> notes = new IdentityHashMap<>();
   private final Map<String, Integer> made = new HashMap<>();
   private final Map<CoreEvent, Integer> dispatches = new IdentityHashMap<>();
-  private final Map<CoreEvent, Set<String>> footprints = new IdentityHashMap<>();
-  private final Map<CoreEvent, Span> spans = new IdentityHashMap<>();
-  private final Deque<CoreEvent> running = new ArrayDeque<>();
 
   private long calledKey;
   private LongSupplier currentKey = () -> 0;
   private boolean past;
   private boolean keyWasCurrent;
 
-  /** The steps that a handler took: from after {@code before} to {@code last}. */
-  record Span(int before, int last) {
-    int steps() {
-      return last - before;
-    }
-
-    boolean has(int step) {
-      return step > before && step <= last;
-    }
-  }
-
-  Handlers(Log log, Gaps gaps) {
+  Handlers(Log log, Gaps gaps, Footprints footprints) {
     this.log = log;
     this.gaps = gaps;
+    this.footprints = footprints;
   }
 
   /** An event was created by {@code owner}. */
@@ -116,7 +89,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
 
   @Override
   public void signalled(UUID group, List<CoreEvent> order) {
-    if (group.equals(EventGroups.EXIT_BOOT_SERVICES) && running.isEmpty()) {
+    if (group.equals(EventGroups.EXIT_BOOT_SERVICES) && !footprints.isAnyRunning()) {
       past = true;
       keyWasCurrent = calledKey == currentKey.getAsLong();
     }
@@ -150,11 +123,10 @@ final class Handlers implements DispatchObserver, Orders.Listener {
       return;
     }
     gaps.before();
-    running.push(event);
+    footprints.entered(event, log.steps());
     // Handlers of one maker know what is in each other's fields, and in the maker's memory.
-    touch(owner(event));
+    footprints.touch(owner(event));
     log.enter(owner(event));
-    spans.putIfAbsent(event, new Span(log.steps(), Integer.MAX_VALUE));
     log.step(Step.Kind.ENTER, () -> "enters " + describeOwn(event));
     if (event.group() != null) {
       checkDispatch(event, times);
@@ -182,10 +154,7 @@ final class Handlers implements DispatchObserver, Orders.Listener {
       return;
     }
     log.step(Step.Kind.LEAVE, () -> "leaves " + describeOwn(event));
-    spans.computeIfPresent(
-        event,
-        (any, span) -> span.last == Integer.MAX_VALUE ? new Span(span.before, log.steps()) : span);
-    running.pop();
+    footprints.left(event, log.steps());
     log.leave();
     gaps.after();
   }
@@ -195,43 +164,12 @@ final class Handlers implements DispatchObserver, Orders.Listener {
     return past;
   }
 
-  /** Whether a handler runs. */
-  boolean isRunning() {
-    return !running.isEmpty();
-  }
-
-  /** The steps of its first run; null if it has not run. */
-  Span span(CoreEvent event) {
-    return spans.get(event);
-  }
-
   /** How often a member of {@code group} has run. */
   int dispatches(UUID group) {
     return dispatches.entrySet().stream()
         .filter(entry -> group.equals(entry.getKey().group()))
         .mapToInt(Map.Entry::getValue)
         .sum();
-  }
-
-  // ---- footprints
-
-  /** Whoever runs now, and whomever that has interrupted, touches {@code what}. */
-  void touch(String what) {
-    for (CoreEvent event : running) {
-      footprints.computeIfAbsent(event, any -> new HashSet<>()).add(what);
-    }
-  }
-
-  /** Whether it makes a difference which of the two runs first, going by what they touched. */
-  boolean dependent(CoreEvent a, CoreEvent b) {
-    Set<String> ofA = footprints.getOrDefault(a, Set.of());
-    Set<String> ofB = footprints.getOrDefault(b, Set.of());
-    if (ofA.isEmpty() || ofB.isEmpty()) {
-      return false;
-    }
-    return ofA.contains(EVERYTHING)
-        || ofB.contains(EVERYTHING)
-        || ofA.stream().anyMatch(ofB::contains);
   }
 
   /** The level as people call it. */

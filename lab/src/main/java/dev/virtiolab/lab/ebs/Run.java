@@ -67,7 +67,7 @@ final class Run {
       History history,
       List<Step> steps,
       List<Orders.Point> points,
-      Handlers handlers,
+      Footprints footprints,
       List<String> seen,
       boolean asRequired) {}
 
@@ -80,6 +80,7 @@ final class Run {
   private final SharedPages pages;
   private final Judge judge;
   private final Gaps gaps;
+  private final Footprints footprints = new Footprints();
   private final Handlers handlers;
   private final Watched watched;
   private final Orders orders;
@@ -106,10 +107,10 @@ final class Run {
     log = new Log(detailed, this::tell);
     pages = new SharedPages();
     gaps = new Gaps(log, this::inGap);
-    handlers = new Handlers(log, gaps);
+    handlers = new Handlers(log, gaps, footprints);
     ledger = new Ledger(log, this::tookDown);
     judge = new Judge(log, ledger, pages);
-    watched = new Watched(log, gaps, handlers);
+    watched = new Watched(log, gaps, handlers, footprints);
     orders = new Orders(log, id.choices(), handlers);
   }
 
@@ -143,7 +144,7 @@ final class Run {
    */
   Outcome hung() {
     return outcome(
-log.whyCut()
+        log.whyCut()
             .or(() -> Optional.of(log.actor() + " hangs: it makes no call and does not end")),
         List.of());
   }
@@ -160,7 +161,7 @@ log.whyCut()
 
   private Outcome outcome(Optional<String> cut, List<String> seen) {
     History history = new History(named(cut.isPresent()), log.steps(), log.breaches(), cut);
-    return new Outcome(history, log.told(), orders.points(), handlers, seen, asRequired);
+    return new Outcome(history, log.told(), orders.points(), footprints, seen, asRequired);
   }
 
   /**
@@ -470,10 +471,10 @@ log.whyCut()
   }
 
   private void tookDown(Ledger.Entry entry) {
-    handlers.touch(PciAddress.ofRequesterId(entry.requesterId).toString());
+    footprints.touch(PciAddress.ofRequesterId(entry.requesterId).toString());
     for (Card card : cards) {
       if (card.requesterId() == entry.requesterId && card.driver() != null) {
-        handlers.touch(card.driver());
+        footprints.touch(card.driver());
       }
     }
     gaps.after();

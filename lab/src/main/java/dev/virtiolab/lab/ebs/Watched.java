@@ -70,6 +70,7 @@ final class Watched {
   private final Log log;
   private final Gaps gaps;
   private final Handlers handlers;
+  private final Footprints footprints;
 
   /** A watched protocol, by the one that is behind it. */
   private final Map<Object, Object> watchedProtocols = new IdentityHashMap<>();
@@ -79,10 +80,11 @@ final class Watched {
   /** How deep the firmware is inside PciIo: what happens on the bus then is that function's. */
   private int inPciIo;
 
-  Watched(Log log, Gaps gaps, Handlers handlers) {
+  Watched(Log log, Gaps gaps, Handlers handlers, Footprints footprints) {
     this.log = log;
     this.gaps = gaps;
     this.handlers = handlers;
+    this.footprints = footprints;
   }
 
   /** Runs {@code work}; events that are created meanwhile are {@code owner}'s. */
@@ -139,10 +141,10 @@ final class Watched {
       log.step(Step.Kind.CALL, () -> "calls " + title(name));
     }
     boolean gone = core instanceof DxeCore dxe && dxe.bootServicesGone();
-    boolean afterKey = handlers.isPastKeyCheck() && (handlers.isRunning() || gone);
+    boolean afterKey = handlers.isPastKeyCheck() && (footprints.isAnyRunning() || gone);
     if (gone
         || afterKey && ALLOCATING.contains(name)
-        || (afterKey || handlers.isRunning()) && WAITING.contains(name)) {
+        || (afterKey || footprints.isAnyRunning()) && WAITING.contains(name)) {
       log.breach(
           Invariant.I7,
           () ->
@@ -156,17 +158,17 @@ final class Watched {
 
   private void noteTouched(String name) {
     if (ALLOCATING.contains(name) || name.equals("getMemoryMap")) {
-      handlers.touch(Handlers.MEMORY_MAP);
+      footprints.touch(Footprints.MEMORY_MAP);
     }
     switch (name) {
       case "createEvent", "createEventEx", "closeEvent", "signalEvent", "checkEvent" ->
-          handlers.touch(Handlers.EVENTS);
-      case "setTimer", "waitForEvent", "stall" -> handlers.touch(Handlers.EVERYTHING);
+          footprints.touch(Footprints.EVENTS);
+      case "setTimer", "waitForEvent", "stall" -> footprints.touch(Footprints.EVERYTHING);
       case "connectController", "disconnectController", "exitBootServices" ->
-          handlers.touch(Handlers.EVERYTHING);
+          footprints.touch(Footprints.EVERYTHING);
       default -> {
         if (name.contains("rotocol") || name.contains("Handle")) {
-          handlers.touch(Handlers.HANDLES);
+          footprints.touch(Footprints.HANDLES);
         }
       }
     }
@@ -196,7 +198,7 @@ final class Watched {
             (proxy, method, arguments) -> {
               String name = method.getName();
               boolean takesDown = name.equals("unmapAll") || name.equals("openMappings");
-              handlers.touch(takesDown ? Handlers.MAPPINGS : Handlers.EVERYTHING);
+              footprints.touch(takesDown ? Footprints.MAPPINGS : Footprints.EVERYTHING);
               return call(real.mappings(), method, arguments);
             });
     return new TeardownSeat() {
@@ -226,7 +228,7 @@ final class Watched {
 
       @Override
       public void disableBusMasters() {
-        handlers.touch(Handlers.EVERYTHING);
+        footprints.touch(Footprints.EVERYTHING);
         real.disableBusMasters();
       }
     };
@@ -252,9 +254,9 @@ final class Watched {
             return call(real, method, arguments);
           }
           String name = method.getName();
-          handlers.touch(functions.computeIfAbsent(real, Watched::address));
+          footprints.touch(functions.computeIfAbsent(real, Watched::address));
           if (name.equals("map") || name.equals("unmap")) {
-            handlers.touch(Handlers.MAPPINGS);
+            footprints.touch(Footprints.MAPPINGS);
           }
           if (name.equals("memWrite") || name.equals("ioWrite") || name.equals("pciWrite")) {
             log.step(Step.Kind.REGISTER, () -> registerWrite(name, arguments));
@@ -296,7 +298,7 @@ final class Watched {
           }
           if (inPciIo == 0) {
             // Around PciIo, of which nobody is told whose mapping it is.
-            handlers.touch(Handlers.EVERYTHING);
+            footprints.touch(Footprints.EVERYTHING);
           }
           gaps.before();
           try {
@@ -360,7 +362,7 @@ final class Watched {
 
   private void noteWrite(String where, long value) {
     if (gaps.areOpen() && inPciIo == 0) {
-      handlers.touch(Handlers.EVERYTHING);
+      footprints.touch(Footprints.EVERYTHING);
       log.step(Step.Kind.REGISTER, () -> "writes register %s = 0x%x".formatted(where, value));
     }
   }

@@ -9,14 +9,16 @@
  * reach.
  *
  * <pre>
- *   Explorer --- Orders            which permutation next; which are alike
+ *   Explorer --- Lanes             cells side by side, one on each thread
  *      |
- *      +-- Run --- Rig             a machine with a card for each driver
- *            |      |-- Watched    before and after each call: a gap
- *            |      '-- Cards      DMA by each live device
- *            '--- Judge            I1 to I9, by looking
- *                  |-- Ledger      what is mapped
- *                  '-- Pages       what is shared, was shared, and what DRAM shows
+ *      +-- Run                     one order: board, firmware, drivers, hand-over
+ *            |-- Orders            which permutation; Footprints: which are alike
+ *            |-- Watched, Gaps     before and after each call: a gap
+ *            |-- Handlers, Log     whose handler runs; the steps
+ *            |-- Card              DMA, in each gap, by each live device
+ *            '-- Judge             I1 to I9, by looking
+ *                  |-- Ledger      what is mapped, and what devices wrote there
+ *                  '-- SharedPages what is shared, was shared, and what DRAM shows
  * </pre>
  *
  * <p>Definitions are those of docs/exit-boot-services.md. Several explorers' runs go on at once,

@@ -11,7 +11,7 @@ public final class Drivers {
   /** Makers of all of them, in the order in which they are shown. */
   public static List<Supplier<ExitBootDriver>> builtIn() {
     return List.of(
-        VirtioNet::new,
+        VirtioNetDriver::new,
         StagedReset::resetCallback,
         StagedReset::resetNotify,
         StagedReset::requeueFromCallback,

@@ -18,9 +18,9 @@ import java.util.List;
  * {@code virtio-net}: {@link VirtioNetDxe}, as the firmware boots with it. Its handler, at
  * CALLBACK, resets the device.
  */
-public final class VirtioNet implements ExitBootDriver {
+public final class VirtioNetDriver implements ExitBootDriver {
   /** Not started yet. */
-  public VirtioNet() {}
+  public VirtioNetDriver() {}
 
   @Override
   public String name() {
