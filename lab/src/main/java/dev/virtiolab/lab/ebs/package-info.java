@@ -15,7 +15,7 @@
  *            |-- Orders            which permutation; Footprints: which are alike
  *            |-- Watched, Gaps     before and after each call: a gap
  *            |-- Handlers, Log     whose handler runs; the steps
- *            |-- Card              DMA, in each gap, by each live device
+ *            |-- Card              DMA, in each gap, by each live device; HeldQueue: where to
  *            '-- Judge             I1 to I9, by looking
  *                  |-- Ledger      what is mapped, and what devices wrote there
  *                  '-- SharedPages what is shared, was shared, and what DRAM shows
