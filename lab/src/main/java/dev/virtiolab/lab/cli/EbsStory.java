@@ -114,7 +114,9 @@ final class EbsStory {
     lines.addAll(steps(timeline.history(), chosen.apply(timeline.steps())));
     lines.add("");
     lines.addAll(handOff(timeline));
-    if (!timeline.reason().isEmpty()) {
+    // Why it was cut is said by then.
+    if (!timeline.reason().isEmpty()
+        && !timeline.history().cut().equals(Optional.of(timeline.reason()))) {
       lines.add("");
       lines.addAll(Text.wrapped("Why: ", timeline.reason()));
     }

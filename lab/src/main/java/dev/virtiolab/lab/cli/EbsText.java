@@ -113,24 +113,29 @@ final class EbsText {
     List<Cell> whole =
         cells.stream().filter(cell -> cell.verdict() != Verdict.DOES_NOT_TERMINATE).toList();
     int cut = cells.size() - whole.size();
-    List<String> parts = new ArrayList<>();
-    parts.add(
-        String.format(Locale.ROOT, "%,d %s", cells.size(), cells.size() == 1 ? "cell" : "cells"));
-    if (report.settings().edk2Order()) {
-      parts.add(", in edk2's order only");
-    } else {
-      if (!whole.isEmpty()) {
-        parts.add(", " + orders(whole));
-      }
-      if (cut > 0) {
-        parts.add(
-            String.format(Locale.ROOT, "; in %,d a run was cut, and not every order tried", cut));
-      }
+    String orders =
+        report.settings().edk2Order()
+            ? ", in edk2's order only"
+            : whole.isEmpty() ? "" : ", " + orders(whole);
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        String.format(
+            Locale.ROOT,
+            "%,d %s%s; %.1f s",
+            cells.size(),
+            cells.size() == 1 ? "cell" : "cells",
+            orders,
+            seconds));
+    if (cut > 0) {
+      lines.add(
+          String.format(
+              Locale.ROOT,
+              "In %,d of them a run was cut%s",
+              cut,
+              report.settings().edk2Order() ? "" : ": not every order was tried there"));
     }
-    parts.add(String.format(Locale.ROOT, "; %.1f s", seconds));
-    return List.of(
-        String.join("", parts),
-        "To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
+    lines.add("To see one step by step: " + command + " --policy P --driver D, where D may be a+b");
+    return lines;
   }
 
   private static String orders(List<Cell> cells) {
@@ -138,8 +143,9 @@ final class EbsText {
     long allowed = cells.stream().mapToLong(Cell::orders).sum();
     return String.format(
         Locale.ROOT,
-        "%,d orders run of the %,d that UEFI allows%s",
+        "%,d %s run of the %,d that UEFI allows%s",
         run,
+        run == 1 ? "order" : "orders",
         allowed,
         run < allowed ? ", the others come to the same" : "");
   }
