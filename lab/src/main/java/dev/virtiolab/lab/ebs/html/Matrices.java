@@ -16,6 +16,11 @@ import java.util.stream.Collectors;
 
 /** The cells of one platform: each is a link to itself, where the script shows its history. */
 final class Matrices {
+  /** In pixels: the drivers' names, and what is said of one policy. */
+  private static final int HEAD_WIDTH = 132;
+
+  private static final int COLUMN_WIDTH = 88;
+
   private final PlatformKind platform;
   private final List<Cell> cells;
   private final Map<String, Cell> byKey = new HashMap<>();
@@ -55,7 +60,9 @@ final class Matrices {
     List<String> policies = policies(some);
     section("", "One driver on " + platform.label(), some);
     out.open("figure", "class", "matrix", "id", platform.label());
-    out.open("div", "class", "scroll").open("table");
+    // One's own policies make it wider: each column has room for the longest word there is.
+    String width = "min-width: %spx".formatted(HEAD_WIDTH + COLUMN_WIDTH * policies.size());
+    out.open("div", "class", "scroll").open("table", "style", width);
     out.element("caption", "a row for each driver, a column for each policy");
     out.open("thead").open("tr");
     out.element("th", "driver", "scope", "col");
