@@ -371,7 +371,9 @@
   function table(parent, all) {
     const details = html(parent, "details", { open: "" });
     const count = all.reduce((sum, step) => sum + (step.leftOut || 1), 0);
-    html(details, "summary", {}, `All ${count} steps as a table`);
+    const shown = all.filter((step) => !step.leftOut).length;
+    const which = shown === count ? "All" : `${shown} of`;
+    html(details, "summary", {}, `${which} ${count} steps as a table`);
     const sheet = html(html(details, "div", { class: "scroll" }), "table", { class: "steps" });
     const head = html(html(sheet, "thead"), "tr");
     for (const name of ["step", "level", "who", "kind", "what", "live after it", "open mappings"]) {
@@ -442,7 +444,7 @@
       html(panel, "p", {}, `Nothing was run: ${data.verdicts[cell.verdict][2]}.`);
       return true;
     }
-    if (cell.reason) {
+    if (cell.reason && cell.reason !== cell.cut) {
       html(panel, "p", { class: "reason" }, cell.reason);
     }
     if (cell.cut) {
