@@ -1,7 +1,9 @@
 package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.lab.LabException;
+import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -82,8 +84,9 @@ public final class Main implements Runnable {
 
   /** Runs one command; never ends the process. */
   static int execute(String... arguments) {
-    // Made of the streams themselves: these writers are told when one of them fails.
-    return execute(new PrintWriter(System.out, true), new PrintWriter(System.err, true), arguments);
+    // Not System.out, which keeps it to itself when it cannot write.
+    Writer out = new OutputStreamWriter(new StandardOutput(), System.out.charset());
+    return execute(new PrintWriter(out, true), new PrintWriter(System.err, true), arguments);
   }
 
   /** Likewise, for whoever wants to see what it prints. */

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.List;
@@ -16,8 +15,7 @@ class MainTest {
 
   @Test
   void outputThatCannotBeWrittenIsOneLineAndExitCode1() {
-    // As standard output is: a PrintStream that keeps its troubles to itself until it is asked.
-    PrintWriter full = new PrintWriter(new PrintStream(new Full(), true), true);
+    PrintWriter full = writer("No space left on device");
     StringWriter err = new StringWriter();
 
     int exitCode = Main.execute(full, new PrintWriter(err), "--version");
@@ -28,7 +26,7 @@ class MainTest {
 
   @Test
   void outputOfACommandThatCannotBeWrittenIsNoSuccess() {
-    PrintWriter full = new PrintWriter(new PrintStream(new Full(), true), true);
+    PrintWriter full = writer("No space left on device");
     StringWriter err = new StringWriter();
 
     int exitCode =
@@ -42,6 +40,14 @@ class MainTest {
 
     assertEquals(1, exitCode);
     assertEquals("vlab: cannot write to standard output\n", err.toString());
+  }
+
+  @Test
+  void aReaderWhoHasSeenEnoughIsNoError() {
+    StringWriter err = new StringWriter();
+
+    assertEquals(0, Main.execute(writer("Broken pipe"), new PrintWriter(err), "--version"));
+    assertEquals("", err.toString());
   }
 
   @Test
@@ -68,11 +74,15 @@ class MainTest {
     assertTrue(other.toString().startsWith("vlab: Unknown option"), other.toString());
   }
 
-  /** A disk without room. */
-  private static final class Full extends OutputStream {
-    @Override
-    public void write(int b) throws IOException {
-      throw new IOException("No space left on device");
-    }
+  /** Standard output, to where nothing can be written. */
+  private static PrintWriter writer(String why) {
+    OutputStream broken =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            throw new IOException(why);
+          }
+        };
+    return new PrintWriter(new StandardOutput(broken), true);
   }
 }

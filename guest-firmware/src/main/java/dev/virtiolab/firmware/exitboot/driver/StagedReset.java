@@ -55,7 +55,7 @@ public final class StagedReset extends SmallNetDriver {
   public static StagedReset requeueTwice() {
     return new StagedReset(
         "requeue-twice",
-        "resets at CALLBACK, from the third of three events, each of which signals the next",
+        "resets at CALLBACK, from the last of a chain of three events",
         Tpl.CALLBACK,
         Tpl.CALLBACK,
         Tpl.CALLBACK);

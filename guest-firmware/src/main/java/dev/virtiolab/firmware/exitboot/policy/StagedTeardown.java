@@ -81,8 +81,7 @@ public final class StagedTeardown implements TeardownPolicy {
   public static StagedTeardown requeueTwice() {
     return new StagedTeardown(
         "requeue-twice",
-        "the IOMMU driver, at CALLBACK, from the third of three events, each of which signals the"
-            + " next",
+        "the IOMMU driver, at CALLBACK, from the last of three events that signal one another on",
         Tpl.CALLBACK,
         Tpl.CALLBACK,
         Tpl.CALLBACK);
