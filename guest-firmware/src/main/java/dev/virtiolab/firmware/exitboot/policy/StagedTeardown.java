@@ -81,7 +81,7 @@ public final class StagedTeardown implements TeardownPolicy {
   public static StagedTeardown requeueTwice() {
     return new StagedTeardown(
         "requeue-twice",
-        "the IOMMU driver, at CALLBACK, from the last of three events that signal one another on",
+        "the IOMMU driver, at CALLBACK, from the last of a chain of three events",
         Tpl.CALLBACK,
         Tpl.CALLBACK,
         Tpl.CALLBACK);
