@@ -2,6 +2,8 @@ package dev.virtiolab.net;
 
 import dev.virtiolab.net.netty.StreamBackend;
 import dev.virtiolab.net.netty.StreamConfig;
+import dev.virtiolab.net.netty.VxlanBackend;
+import dev.virtiolab.net.netty.VxlanConfig;
 import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.posix.Tap;
 import java.net.Inet4Address;
@@ -18,7 +20,8 @@ public sealed interface BackendSpec {
   String FORMS =
       "tap[:NAME]|loopback|sink"
           + "|stream:[listen:]HOST:PORT|stream:[listen:]unix:PATH"
-          + "|dgram:HOST:PORT,HOST:PORT|dgram:unix:PATH,unix:PATH";
+          + "|dgram:HOST:PORT,HOST:PORT|dgram:unix:PATH,unix:PATH"
+          + "|vxlan:HOST[:PORT],vni=N,peer=HOST[:PORT]";
 
   /**
    * A TAP interface.
@@ -138,6 +141,18 @@ public sealed interface BackendSpec {
   }
 
   /**
+   * One host's end of a VXLAN segment (RFC 7348).
+   *
+   * @param config which, and with whom
+   */
+  record Vxlan(VxlanConfig config) implements BackendSpec {
+    @Override
+    public VxlanBackend open() {
+      return VxlanBackend.open(config);
+    }
+  }
+
+  /**
    * Makes the back end.
    *
    * @throws dev.virtiolab.posix.PosixException if the kernel refuses a TAP
@@ -171,6 +186,9 @@ public sealed interface BackendSpec {
       }
       case "stream" -> {
         return new Stream(StreamSpec.parse(text, argument == null ? "" : argument));
+      }
+      case "vxlan" -> {
+        return new Vxlan(VxlanSpec.parse(text, argument == null ? "" : argument));
       }
       default -> throw new BackendSpecException(text, "no such back end");
     }

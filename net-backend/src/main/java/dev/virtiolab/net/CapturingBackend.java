@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.OptionalInt;
 
 /**
  * Any back end, with a pcapng file of what crosses. Outbound is what the NIC sends, stamped when it
@@ -158,6 +159,11 @@ public final class CapturingBackend implements NetBackend {
   @Override
   public boolean linkUp() {
     return inner.linkUp();
+  }
+
+  @Override
+  public OptionalInt mtu() {
+    return inner.mtu();
   }
 
   @Override

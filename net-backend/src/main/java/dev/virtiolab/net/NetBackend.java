@@ -1,6 +1,7 @@
 package dev.virtiolab.net;
 
 import java.lang.foreign.MemorySegment;
+import java.util.OptionalInt;
 
 /**
  * One end of a wire, seen from a NIC. Frames are whole Ethernet frames without preamble and
@@ -83,6 +84,15 @@ public interface NetBackend extends AutoCloseable {
 
   /** Whether the wire is connected: the NIC's link status. */
   boolean linkUp();
+
+  /**
+   * The largest IP packet that crosses in one piece, in bytes, where the wire knows one smaller
+   * than Ethernet's 1500: a NIC that nobody gave an MTU offers this one. Looked at before the
+   * device starts, and the same for as long as the wire is open.
+   */
+  default OptionalInt mtu() {
+    return OptionalInt.empty();
+  }
 
   /** What crossed and what did not; readable from any thread. */
   BackendCounters counters();

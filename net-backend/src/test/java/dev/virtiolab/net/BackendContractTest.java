@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.net.fixture.ScriptedBackend;
+import dev.virtiolab.net.netty.VxlanBackend;
+import dev.virtiolab.net.netty.VxlanConfig;
 import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -46,6 +49,7 @@ class BackendContractTest {
     SOURCE,
     TAP,
     DGRAM,
+    VXLAN,
     CAPTURE,
     SCRIPTED
   }
@@ -76,6 +80,13 @@ class BackendContractTest {
         DatagramBackend peer = DatagramBackend.unix(there, here);
         peers.add(peer);
         return new Subject(DatagramBackend.unix(here, there), frame -> Frames.send(peer, frame));
+      }
+      case VXLAN -> {
+        InetSocketAddress[] ends = DatagramBackendTest.freePorts(2);
+        VxlanConfig.Host here = new VxlanConfig.Host("127.0.0.1", ends[0].getPort());
+        VxlanConfig.Host there = new VxlanConfig.Host("127.0.0.1", ends[1].getPort());
+        // What arrives there is another thread's work: VxlanBackendTest waits for it.
+        return new Subject(VxlanBackend.open(VxlanConfig.of(here, 7, List.of(there))), null);
       }
       case CAPTURE -> {
         LoopbackBackend.Pair pair = LoopbackBackend.pair(8, MAX);
@@ -155,7 +166,7 @@ class BackendContractTest {
   @ParameterizedTest
   @EnumSource(
       mode = EnumSource.Mode.EXCLUDE,
-      names = {"SINK", "SOURCE", "TAP"})
+      names = {"SINK", "SOURCE", "TAP", "VXLAN"})
   void peekFindsTheSameFrameUntilItIsReleased(Kind kind) {
     try (Subject subject = make(kind)) {
       NetBackend backend = subject.backend;

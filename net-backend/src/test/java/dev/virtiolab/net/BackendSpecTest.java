@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.net.netty.StreamAddress;
 import dev.virtiolab.net.netty.StreamConfig;
+import dev.virtiolab.net.netty.VxlanConfig;
 import dev.virtiolab.posix.fixture.Requirements;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -64,7 +66,40 @@ class BackendSpecTest {
         "dgram:h:1,unix:/a",
         "dgram:unix:,unix:/a",
         "dgram:unix:/a,unix:/a",
-        "dgram:h:99999999999,h:2"
+        "dgram:h:99999999999,h:2",
+        "vxlan",
+        "vxlan:",
+        "vxlan:10.0.0.1",
+        "vxlan:10.0.0.1,vni=1",
+        "vxlan:10.0.0.1,peer=10.0.0.2",
+        "vxlan:,vni=1,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=-1,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=16777216,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,peer=",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.1",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.1:4789",
+        "vxlan:10.0.0.1:0,vni=1,peer=10.0.0.2",
+        "vxlan:10.0.0.1:65536,vni=1,peer=10.0.0.2",
+        "vxlan:10.0.0.1:,vni=1,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2:x",
+        "vxlan:fd00::1,vni=1,peer=[fd00::2]",
+        "vxlan:[fd00::1,vni=1,peer=[fd00::2]",
+        "vxlan:[fd00::1]4789,vni=1,peer=[fd00::2]",
+        "vxlan:[10.0.0.1],vni=1,peer=10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,mac=10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,mac=52:54:00:12:34@10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,mac=01:54:00:12:34:56@10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,mac=00:00:00:00:00:00@10.0.0.2",
+        "vxlan:10.0.0.1,vni=1,mac=52:54:00:12:34:56@10.0.0.1",
+        "vxlan:10.0.0.1,vni=1,mac=52:54:00:12:34:56@10.0.0.2,mac=52:54:00:12:34:56@10.0.0.3",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,learning=maybe",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,ageing=0",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,table=100",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,table=4",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,storm=x",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,colour=red",
+        "vxlan:10.0.0.1,vni=1,peer=10.0.0.2,"
       })
   void refusesTheRestAndNamesWhatIsKnown(String text) {
     BackendSpecException e =
@@ -73,6 +108,37 @@ class BackendSpecTest {
     assertEquals(
         "back end '" + text + "': " + e.reason() + "; known are " + BackendSpec.FORMS,
         e.getMessage());
+  }
+
+  @Test
+  void readsAVxlanSegment() {
+    VxlanConfig.Host here = new VxlanConfig.Host("10.0.0.1", 4789);
+    VxlanConfig.Host there = new VxlanConfig.Host("10.0.0.2", 4789);
+    assertEquals(
+        new BackendSpec.Vxlan(VxlanConfig.of(here, 42, List.of(there))),
+        BackendSpec.parse("vxlan:10.0.0.1,vni=42,peer=10.0.0.2"));
+    // A port that is not said is the local one.
+    assertEquals(
+        new BackendSpec.Vxlan(
+            VxlanConfig.of(
+                new VxlanConfig.Host("fd00::1", 8472),
+                0,
+                List.of(new VxlanConfig.Host("fd00::2", 8472), new VxlanConfig.Host("peer", 1)))),
+        BackendSpec.parse("vxlan:[fd00::1]:8472,peer=[fd00::2],vni=0,peer=peer:1"));
+    assertEquals(
+        new BackendSpec.Vxlan(
+            new VxlanConfig(
+                here,
+                16_777_215,
+                List.of(),
+                List.of(new VxlanConfig.Station(0x5254_0012_34abL, there)),
+                false,
+                Duration.ofSeconds(30),
+                64,
+                0)),
+        BackendSpec.parse(
+            "vxlan:10.0.0.1,vni=16777215,mac=52:54:00:12:34:Ab@10.0.0.2:4789,learning=off"
+                + ",ageing=30,table=64,storm=0"));
   }
 
   @Test

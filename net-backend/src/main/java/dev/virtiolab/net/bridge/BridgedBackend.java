@@ -6,6 +6,7 @@ import dev.virtiolab.net.NetBackend;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * A NIC's plug in a switch whose other ports are back ends: what makes several wires one for a
@@ -30,11 +31,13 @@ public final class BridgedBackend implements NetBackend {
   private final LoopbackBackend plug;
   private final BridgeLoop loop;
   private final int maxFrame;
+  private final OptionalInt mtu;
 
-  private BridgedBackend(LoopbackBackend plug, BridgeLoop loop, int maxFrame) {
+  private BridgedBackend(LoopbackBackend plug, BridgeLoop loop, int maxFrame, OptionalInt mtu) {
     this.plug = plug;
     this.loop = loop;
     this.maxFrame = maxFrame;
+    this.mtu = mtu;
   }
 
   /**
@@ -48,7 +51,9 @@ public final class BridgedBackend implements NetBackend {
     List<NetBackend> ports = new ArrayList<>();
     ports.add(wire.right());
     ports.addAll(others);
-    return new BridgedBackend(wire.left(), BridgeLoop.start(new LearningBridge(ports)), maxFrame);
+    OptionalInt mtu = others.stream().map(NetBackend::mtu).flatMapToInt(OptionalInt::stream).min();
+    return new BridgedBackend(
+        wire.left(), BridgeLoop.start(new LearningBridge(ports)), maxFrame, mtu);
   }
 
   /** The switch, for its counters: port 0 is the NIC's, the others follow in their order. */
@@ -126,6 +131,12 @@ public final class BridgedBackend implements NetBackend {
   @Override
   public boolean linkUp() {
     return loop.running();
+  }
+
+  /** The smallest of the ports': a switch cuts nothing up. */
+  @Override
+  public OptionalInt mtu() {
+    return mtu;
   }
 
   @Override

@@ -13,12 +13,12 @@ import java.util.Arrays;
  * an entry for a new one): a port that invents stations ends up replacing its own inventions, not
  * the stations of others.
  */
-final class FilteringDatabase {
+public final class FilteringDatabase {
   /** Entries in a bucket. */
-  static final int WAYS = 8;
+  public static final int WAYS = 8;
 
   /** No port. */
-  static final int NOWHERE = -1;
+  public static final int NOWHERE = -1;
 
   /** Multiplier of Fibonacci hashing: 2^64 divided by the golden ratio. */
   private static final long SPREAD = 0x9E37_79B9_7F4A_7C15L;
@@ -33,7 +33,7 @@ final class FilteringDatabase {
    * @param capacity entries, a power of two, at least {@value #WAYS}
    * @param ageingNanos how long a silent station is remembered
    */
-  FilteringDatabase(int capacity, long ageingNanos) {
+  public FilteringDatabase(int capacity, long ageingNanos) {
     if (capacity < WAYS || Integer.bitCount(capacity) != 1) {
       throw new IllegalArgumentException(
           "capacity must be a power of two from " + WAYS + ", got " + capacity);
@@ -47,7 +47,7 @@ final class FilteringDatabase {
   }
 
   /** What {@link #learn} did. */
-  enum Learned {
+  public enum Learned {
     /** The station is where it was. */
     KNOWN,
     /** It was heard for the first time, or after a long silence. */
@@ -59,13 +59,13 @@ final class FilteringDatabase {
   }
 
   /** The port of a station; {@link #NOWHERE} if it is not known, or was silent for too long. */
-  int portOf(long station, long nowNanos) {
+  public int portOf(long station, long nowNanos) {
     int entry = find(station);
     return entry >= 0 && isFresh(entry, nowNanos) ? ports[entry] : NOWHERE;
   }
 
   /** A station was heard behind {@code port}. */
-  Learned learn(long station, int port, long nowNanos) {
+  public Learned learn(long station, int port, long nowNanos) {
     int entry = find(station);
     Learned outcome;
     if (entry < 0) {
@@ -84,7 +84,7 @@ final class FilteringDatabase {
   }
 
   /** Forgets every station behind {@code port}. */
-  void forget(int port) {
+  public void forget(int port) {
     for (int entry = 0; entry < ports.length; entry++) {
       if (ports[entry] == port) {
         ports[entry] = NOWHERE;

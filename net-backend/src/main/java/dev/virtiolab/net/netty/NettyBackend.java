@@ -10,6 +10,7 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.SingleThreadIoEventLoop;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import io.netty.util.concurrent.Future;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.JdkLoggerFactory;
 import java.lang.foreign.Arena;
@@ -59,6 +60,8 @@ abstract class NettyBackend implements NetBackend {
   final ByteBuf inBytes;
 
   private final Arena arena = Arena.ofShared();
+  private final int headerBytes;
+  private final int maxFrame;
   private final BackendCounters counters = new BackendCounters();
   private final Runnable drain = this::drain;
   private final Runnable resume = this::resume;
@@ -70,12 +73,27 @@ abstract class NettyBackend implements NetBackend {
   private volatile Runnable wake = NOBODY;
 
   /**
+   * A wire whose frames lie in the rings as they are.
+   *
    * @param name of the thread
    * @param io how the event loop waits for its sockets
    */
   NettyBackend(String name, IoHandlerFactory io) {
-    out = new WireRing(arena, RING_BYTES, LARGEST_FRAME);
-    in = new WireRing(arena, RING_BYTES, LARGEST_FRAME);
+    this(name, io, 0, LARGEST_FRAME);
+  }
+
+  /**
+   * A wire whose frames have a header.
+   *
+   * @param headerBytes bytes in front of each frame in either ring: the subclass writes and reads
+   *     them, and the device does not see them
+   * @param maxFrame bytes of the largest frame, without its header
+   */
+  NettyBackend(String name, IoHandlerFactory io, int headerBytes, int maxFrame) {
+    this.headerBytes = headerBytes;
+    this.maxFrame = maxFrame;
+    out = new WireRing(arena, RING_BYTES, headerBytes + maxFrame);
+    in = new WireRing(arena, RING_BYTES, headerBytes + maxFrame);
     outBytes = Unpooled.wrappedBuffer(out.memory().asByteBuffer());
     inBytes = Unpooled.wrappedBuffer(in.memory().asByteBuffer());
     loop = new SingleThreadIoEventLoop(null, new DefaultThreadFactory(name, true), io);
@@ -132,13 +150,13 @@ abstract class NettyBackend implements NetBackend {
 
   @Override
   public final int maxFrameLength() {
-    return LARGEST_FRAME;
+    return maxFrame;
   }
 
   @Override
   public final boolean claim(int length) {
-    Claims.checkClaim(claimLength, length, LARGEST_FRAME);
-    if (!out.hasRoom(length)) {
+    Claims.checkClaim(claimLength, length, maxFrame);
+    if (!out.hasRoom(headerBytes + length)) {
       counters.refusedClaim();
       return false;
     }
@@ -153,7 +171,7 @@ abstract class NettyBackend implements NetBackend {
 
   @Override
   public final long claimedOffset() {
-    return out.writeOffset();
+    return out.writeOffset() + headerBytes;
   }
 
   /** Goes to the ring; lost where nobody is on the other side. */
@@ -161,7 +179,7 @@ abstract class NettyBackend implements NetBackend {
   public final void commit() {
     Claims.checkOpen(claimLength);
     if (up) {
-      out.commit(claimLength);
+      out.commit(headerBytes + claimLength);
       counters.sent(claimLength);
     } else {
       counters.lostOut();
@@ -189,10 +207,10 @@ abstract class NettyBackend implements NetBackend {
       return peekLength;
     }
     for (int skipped = 0; skipped < SKIP_LIMIT; skipped++) {
-      int length = in.peek();
-      if (length == 0 || length >= ETHERNET_HEADER_BYTES) {
-        peekLength = length;
-        return length;
+      int bytes = in.peek();
+      if (bytes == 0 || bytes >= headerBytes + ETHERNET_HEADER_BYTES) {
+        peekLength = bytes == 0 ? 0 : bytes - headerBytes;
+        return peekLength;
       }
       counters.lostIn();
       releaseIn();
@@ -208,7 +226,7 @@ abstract class NettyBackend implements NetBackend {
 
   @Override
   public final long peekedOffset() {
-    return in.readOffset();
+    return in.readOffset() + headerBytes;
   }
 
   @Override
@@ -258,7 +276,9 @@ abstract class NettyBackend implements NetBackend {
     }
     closed = true;
     wake = NOBODY;
-    loop.execute(this::shut);
+    // Waited for: an event loop that is told to end closes its channels before it runs its tasks.
+    Future<?> shut = loop.submit(this::shut);
+    shut.awaitUninterruptibly(STOP_SECONDS, TimeUnit.SECONDS);
     loop.shutdownGracefully(0, 0, TimeUnit.SECONDS);
     boolean interrupted = false;
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(STOP_SECONDS);
@@ -277,6 +297,9 @@ abstract class NettyBackend implements NetBackend {
     arena.close();
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+    if (shut.cause() != null) {
+      throw new IllegalStateException("a socket was not closed", shut.cause());
     }
   }
 }

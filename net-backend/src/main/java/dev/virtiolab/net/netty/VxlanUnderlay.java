@@ -1,0 +1,61 @@
+package dev.virtiolab.net.netty;
+
+import java.io.IOException;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.NetworkInterface;
+import java.util.OptionalInt;
+
+/**
+ * What the network below takes.
+ *
+ * @param mtu of the interface that leads to the peers, the smallest if they are several, in bytes
+ * @param headerBytes what a frame grows by, from its own first byte on: outer IP and UDP header and
+ *     that of VXLAN. Together with the frame's own Ethernet header these are the 50 bytes of IPv4,
+ *     and the 70 of IPv6, by which the overlay's MTU is smaller
+ */
+record VxlanUnderlay(int mtu, int headerBytes) {
+  private static final int USUAL_MTU = 1500;
+
+  /** What a NIC must be able to offer (virtio v1.4, 5.1.4.1). */
+  private static final int LEAST_MTU = 68;
+
+  /** Of the interfaces that the kernel would send by, now. */
+  static VxlanUnderlay of(VxlanPeers peers) {
+    int mtu = Integer.MAX_VALUE;
+    for (int peer = 0; peer < peers.count(); peer++) {
+      mtu = Math.min(mtu, mtuTowards(peers.local().getAddress(), peers.address(peer)));
+    }
+    int ip = peers.ipv6() ? VxlanLayout.IPV6_HEADER_BYTES : VxlanLayout.IPV4_HEADER_BYTES;
+    return new VxlanUnderlay(mtu, ip + VxlanLayout.UDP_HEADER_BYTES + VxlanLayout.HEADER_BYTES);
+  }
+
+  /** What fits in one packet of the underlay, if that is less than Ethernet has. */
+  OptionalInt overlayMtu() {
+    int fits = mtu - headerBytes - VxlanLayout.ETHERNET_HEADER_BYTES;
+    return fits < USUAL_MTU ? OptionalInt.of(Math.max(LEAST_MTU, fits)) : OptionalInt.empty();
+  }
+
+  /** Whether a frame makes a packet that has to be cut up. */
+  boolean cuts(int frameBytes) {
+    return headerBytes + frameBytes > mtu;
+  }
+
+  private static int mtuTowards(InetAddress local, InetSocketAddress peer) {
+    try {
+      InetAddress address = local;
+      if (local.isAnyLocalAddress()) {
+        // Nothing is sent: connecting only asks the kernel for its route.
+        try (DatagramSocket route = new DatagramSocket(new InetSocketAddress(local, 0))) {
+          route.connect(peer);
+          address = route.getLocalAddress();
+        }
+      }
+      NetworkInterface way = NetworkInterface.getByInetAddress(address);
+      return way == null ? USUAL_MTU : way.getMTU();
+    } catch (IOException e) {
+      return USUAL_MTU; // no way to it yet: sending will say so
+    }
+  }
+}
