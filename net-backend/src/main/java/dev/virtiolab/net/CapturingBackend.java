@@ -6,7 +6,6 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.OptionalInt;
 
 /**
  * Any back end, with a pcapng file of what crosses. Outbound is what the NIC sends, stamped when it
@@ -17,10 +16,9 @@ import java.util.OptionalInt;
  * with one line in the log, and {@link #missed()} counts from there. What is in the file stays
  * readable.
  */
-public final class CapturingBackend implements NetBackend {
+public final class CapturingBackend extends ForwardingBackend {
   private static final System.Logger LOG = System.getLogger(CapturingBackend.class.getName());
 
-  private final NetBackend inner;
   private final PcapngWriter writer;
   private final String file;
 
@@ -37,7 +35,7 @@ public final class CapturingBackend implements NetBackend {
 
   /** For tests: a channel that can fail. */
   CapturingBackend(NetBackend inner, SeekableByteChannel channel, String file) {
-    this.inner = inner;
+    super(inner);
     this.file = file;
     writer = new PcapngWriter(channel, "virtio-net");
     write();
@@ -73,27 +71,12 @@ public final class CapturingBackend implements NetBackend {
   }
 
   @Override
-  public int maxFrameLength() {
-    return inner.maxFrameLength();
-  }
-
-  @Override
   public boolean claim(int length) {
     boolean granted = inner.claim(length);
     if (granted) {
       claimLength = length;
     }
     return granted;
-  }
-
-  @Override
-  public MemorySegment claimed() {
-    return inner.claimed();
-  }
-
-  @Override
-  public long claimedOffset() {
-    return inner.claimedOffset();
   }
 
   @Override
@@ -113,11 +96,6 @@ public final class CapturingBackend implements NetBackend {
   }
 
   @Override
-  public void flush() {
-    inner.flush();
-  }
-
-  @Override
   public int peek() {
     peekLength = inner.peek();
     if (peekLength == 0 && writer.isDirty()) {
@@ -128,47 +106,12 @@ public final class CapturingBackend implements NetBackend {
   }
 
   @Override
-  public MemorySegment peeked() {
-    return inner.peeked();
-  }
-
-  @Override
-  public long peekedOffset() {
-    return inner.peekedOffset();
-  }
-
-  @Override
   public void release() {
     if (peekLength != 0) {
       capture(inner.peeked(), inner.peekedOffset(), peekLength, PcapngLayout.INBOUND);
       peekLength = 0;
     }
     inner.release();
-  }
-
-  @Override
-  public int readableFd() {
-    return inner.readableFd();
-  }
-
-  @Override
-  public void onReady(Runnable wake) {
-    inner.onReady(wake);
-  }
-
-  @Override
-  public boolean linkUp() {
-    return inner.linkUp();
-  }
-
-  @Override
-  public OptionalInt mtu() {
-    return inner.mtu();
-  }
-
-  @Override
-  public BackendCounters counters() {
-    return inner.counters();
   }
 
   /** Writes what is still in memory, and closes the file and the back end. */

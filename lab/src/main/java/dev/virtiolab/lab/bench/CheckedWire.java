@@ -1,6 +1,6 @@
 package dev.virtiolab.lab.bench;
 
-import dev.virtiolab.net.BackendCounters;
+import dev.virtiolab.net.ForwardingBackend;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.SourceBackend;
 import java.lang.foreign.MemorySegment;
@@ -12,14 +12,13 @@ import java.nio.ByteOrder;
  * number and the last bytes of each, in order. Whoever sent them keeps the same account; if the two
  * differ, a frame was lost, doubled, reordered or garbled on the way.
  */
-final class CheckedWire implements NetBackend {
+final class CheckedWire extends ForwardingBackend {
   private static final ValueLayout.OfLong LE64 =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** Odd, and with its bits well spread: 2^64 by the golden ratio. */
   private static final long MULTIPLIER = 0x9e37_79b9_7f4a_7c15L;
 
-  private final NetBackend wire;
   private int claimLength;
 
   // Written by the device's thread. The driver's reads them when it has every buffer back: it has
@@ -31,7 +30,7 @@ final class CheckedWire implements NetBackend {
    * @param wire what gives and takes; frames are at least {@link SourceBackend#MIN_FRAME} long
    */
   CheckedWire(NetBackend wire) {
-    this.wire = wire;
+    super(wire);
   }
 
   /** The digest of a frame more. */
@@ -62,87 +61,17 @@ final class CheckedWire implements NetBackend {
   @Override
   public boolean claim(int length) {
     claimLength = length;
-    return wire.claim(length);
+    return inner.claim(length);
   }
 
   @Override
   public void commit() {
-    MemorySegment memory = wire.claimed();
-    long offset = wire.claimedOffset();
+    MemorySegment memory = inner.claimed();
+    long offset = inner.claimedOffset();
     long number = memory.get(LE64, offset + SourceBackend.NUMBER_OFFSET);
     long last = memory.get(LE64, offset + claimLength - Long.BYTES);
     digest = digest(digest, mark(number, last, claimLength));
     frames++;
-    wire.commit();
-  }
-
-  @Override
-  public int maxFrameLength() {
-    return wire.maxFrameLength();
-  }
-
-  @Override
-  public MemorySegment claimed() {
-    return wire.claimed();
-  }
-
-  @Override
-  public long claimedOffset() {
-    return wire.claimedOffset();
-  }
-
-  @Override
-  public void abort() {
-    wire.abort();
-  }
-
-  @Override
-  public void flush() {
-    wire.flush();
-  }
-
-  @Override
-  public int peek() {
-    return wire.peek();
-  }
-
-  @Override
-  public MemorySegment peeked() {
-    return wire.peeked();
-  }
-
-  @Override
-  public long peekedOffset() {
-    return wire.peekedOffset();
-  }
-
-  @Override
-  public void release() {
-    wire.release();
-  }
-
-  @Override
-  public int readableFd() {
-    return wire.readableFd();
-  }
-
-  @Override
-  public void onReady(Runnable wake) {
-    wire.onReady(wake);
-  }
-
-  @Override
-  public boolean linkUp() {
-    return wire.linkUp();
-  }
-
-  @Override
-  public BackendCounters counters() {
-    return wire.counters();
-  }
-
-  @Override
-  public void close() {
-    wire.close();
+    inner.commit();
   }
 }

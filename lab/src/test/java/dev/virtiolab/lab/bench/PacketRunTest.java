@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.MachineConfig;
-import dev.virtiolab.net.BackendCounters;
+import dev.virtiolab.net.ForwardingBackend;
 import dev.virtiolab.net.NetBackend;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -84,52 +84,51 @@ class PacketRunTest {
   }
 
   /** Passes everything on, but for one frame of a thousand. */
-  private static final class FaultyWire implements NetBackend {
+  private static final class FaultyWire extends ForwardingBackend {
     private static final int ONE_IN = 1000;
 
-    private final NetBackend wire;
     private final Fault fault;
     private int length;
     private int committed;
     private int released;
 
     FaultyWire(NetBackend wire, Fault fault) {
-      this.wire = wire;
+      super(wire);
       this.fault = fault;
     }
 
     @Override
     public boolean claim(int length) {
       this.length = length;
-      return wire.claim(length);
+      return inner.claim(length);
     }
 
     @Override
     public void commit() {
       committed++;
       if (committed % ONE_IN != 0) {
-        wire.commit();
+        inner.commit();
         return;
       }
       switch (fault) {
-        case LOST_TO_WIRE -> wire.abort();
+        case LOST_TO_WIRE -> inner.abort();
         case DOUBLED_TO_WIRE -> {
           byte[] frame = claimed().asSlice(claimedOffset(), length).toArray(ValueLayout.JAVA_BYTE);
-          wire.commit();
-          wire.claim(length);
+          inner.commit();
+          inner.claim(length);
           MemorySegment.copy(
               frame, 0, claimed(), ValueLayout.JAVA_BYTE, claimedOffset(), frame.length);
-          wire.commit();
+          inner.commit();
         }
         case GARBLED_HEAD_TO_WIRE -> {
           flip(14);
-          wire.commit();
+          inner.commit();
         }
         case GARBLED_TAIL_TO_WIRE -> {
           flip(length - 1);
-          wire.commit();
+          inner.commit();
         }
-        default -> wire.commit();
+        default -> inner.commit();
       }
     }
 
@@ -143,7 +142,7 @@ class PacketRunTest {
     public int peek() {
       boolean silent =
           fault == Fault.NOTHING_FROM_WIRE || fault == Fault.NOTHING_FROM_WIRE_WHILE_SENDING;
-      return silent ? 0 : wire.peek();
+      return silent ? 0 : inner.peek();
     }
 
     @Override
@@ -153,71 +152,11 @@ class PacketRunTest {
       if (now && fault == Fault.DOUBLED_FROM_WIRE) {
         return;
       }
-      wire.release();
+      inner.release();
       if (now && (fault == Fault.LOST_FROM_WIRE || fault == Fault.LOST_FROM_WIRE_WHILE_SENDING)) {
-        wire.peek();
-        wire.release();
+        inner.peek();
+        inner.release();
       }
-    }
-
-    @Override
-    public int maxFrameLength() {
-      return wire.maxFrameLength();
-    }
-
-    @Override
-    public MemorySegment claimed() {
-      return wire.claimed();
-    }
-
-    @Override
-    public long claimedOffset() {
-      return wire.claimedOffset();
-    }
-
-    @Override
-    public void abort() {
-      wire.abort();
-    }
-
-    @Override
-    public void flush() {
-      wire.flush();
-    }
-
-    @Override
-    public MemorySegment peeked() {
-      return wire.peeked();
-    }
-
-    @Override
-    public long peekedOffset() {
-      return wire.peekedOffset();
-    }
-
-    @Override
-    public int readableFd() {
-      return wire.readableFd();
-    }
-
-    @Override
-    public void onReady(Runnable wake) {
-      wire.onReady(wake);
-    }
-
-    @Override
-    public boolean linkUp() {
-      return wire.linkUp();
-    }
-
-    @Override
-    public BackendCounters counters() {
-      return wire.counters();
-    }
-
-    @Override
-    public void close() {
-      wire.close();
     }
   }
 }

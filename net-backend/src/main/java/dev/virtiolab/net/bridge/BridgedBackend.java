@@ -1,9 +1,8 @@
 package dev.virtiolab.net.bridge;
 
-import dev.virtiolab.net.BackendCounters;
+import dev.virtiolab.net.ForwardingBackend;
 import dev.virtiolab.net.LoopbackBackend;
 import dev.virtiolab.net.NetBackend;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -21,20 +20,19 @@ import java.util.OptionalInt;
  * <p>The NIC waits for room in the wire to the switch; the switch waits for nobody. The link is up
  * while the switch runs, whatever the links of the other ports are.
  */
-public final class BridgedBackend implements NetBackend {
+public final class BridgedBackend extends ForwardingBackend {
   /** The port that the NIC is plugged into. */
   public static final int NIC_PORT = 0;
 
   /** Frames on the wire between NIC and switch, each way. */
   private static final int FRAMES = 256;
 
-  private final LoopbackBackend plug;
   private final BridgeLoop loop;
   private final int maxFrame;
   private final OptionalInt mtu;
 
   private BridgedBackend(LoopbackBackend plug, BridgeLoop loop, int maxFrame, OptionalInt mtu) {
-    this.plug = plug;
+    super(plug);
     this.loop = loop;
     this.maxFrame = maxFrame;
     this.mtu = mtu;
@@ -66,67 +64,6 @@ public final class BridgedBackend implements NetBackend {
     return maxFrame;
   }
 
-  @Override
-  public boolean claim(int length) {
-    return plug.claim(length);
-  }
-
-  @Override
-  public MemorySegment claimed() {
-    return plug.claimed();
-  }
-
-  @Override
-  public long claimedOffset() {
-    return plug.claimedOffset();
-  }
-
-  @Override
-  public void commit() {
-    plug.commit();
-  }
-
-  @Override
-  public void abort() {
-    plug.abort();
-  }
-
-  @Override
-  public void flush() {
-    plug.flush();
-  }
-
-  @Override
-  public int peek() {
-    return plug.peek();
-  }
-
-  @Override
-  public MemorySegment peeked() {
-    return plug.peeked();
-  }
-
-  @Override
-  public long peekedOffset() {
-    return plug.peekedOffset();
-  }
-
-  @Override
-  public void release() {
-    plug.release();
-  }
-
-  /** There is none. */
-  @Override
-  public int readableFd() {
-    return -1;
-  }
-
-  @Override
-  public void onReady(Runnable wake) {
-    plug.onReady(wake);
-  }
-
   /** Whether the switch runs. */
   @Override
   public boolean linkUp() {
@@ -139,18 +76,13 @@ public final class BridgedBackend implements NetBackend {
     return mtu;
   }
 
-  @Override
-  public BackendCounters counters() {
-    return plug.counters();
-  }
-
   /** Stops the switch, and closes every back end. */
   @Override
   public void close() {
     try {
       loop.close();
     } finally {
-      plug.close();
+      inner.close();
     }
   }
 }
