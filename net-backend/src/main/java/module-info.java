@@ -9,5 +9,6 @@ module dev.virtiolab.net {
 
   exports dev.virtiolab.net;
   exports dev.virtiolab.net.bridge;
+  exports dev.virtiolab.net.fault;
   exports dev.virtiolab.net.netty;
 }

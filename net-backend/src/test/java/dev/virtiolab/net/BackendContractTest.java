@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.net.fault.FaultRules;
+import dev.virtiolab.net.fault.FaultyBackend;
 import dev.virtiolab.net.fixture.ScriptedBackend;
 import dev.virtiolab.net.netty.VxlanBackend;
 import dev.virtiolab.net.netty.VxlanConfig;
@@ -51,6 +53,8 @@ class BackendContractTest {
     DGRAM,
     VXLAN,
     CAPTURE,
+    FAULTS_NONE,
+    FAULTS_KEPT,
     SCRIPTED
   }
 
@@ -96,6 +100,18 @@ class BackendContractTest {
         } catch (IOException e) {
           throw new UncheckedIOException(e);
         }
+      }
+      case FAULTS_NONE -> {
+        LoopbackBackend.Pair pair = LoopbackBackend.pair(8, MAX);
+        NetBackend faults = FaultyBackend.open(pair.left(), 1);
+        return new Subject(faults, frame -> Frames.send(pair.right(), frame));
+      }
+      case FAULTS_KEPT -> {
+        LoopbackBackend.Pair pair = LoopbackBackend.pair(8, MAX);
+        FaultyBackend faults = FaultyBackend.open(pair.left(), 1);
+        // Every frame takes the way of those that are delayed, and is due at once.
+        faults.rules(FaultRules.NONE.withDuplication(Double.MIN_VALUE));
+        return new Subject(faults, frame -> Frames.send(pair.right(), frame));
       }
       case SCRIPTED -> {
         ScriptedBackend scripted = new ScriptedBackend(MAX);
