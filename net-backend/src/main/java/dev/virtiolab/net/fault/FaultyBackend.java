@@ -23,6 +23,9 @@ import java.util.function.LongSupplier;
  * never refused. Where the wire behind refuses a frame that has arrived, it waits at the head of
  * its line.
  *
+ * <p>{@link #counters()} are those of the wire behind; what came, and what went on to the NIC, is
+ * in {@link #faults()}.
+ *
  * <p>A frame is moved when the device polls. Where the guest has reset its NIC, what is under way
  * waits until it is set up again.
  */
