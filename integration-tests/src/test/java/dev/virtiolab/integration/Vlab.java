@@ -3,6 +3,7 @@ package dev.virtiolab.integration;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.virtiolab.posix.User;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
@@ -62,6 +63,24 @@ final class Vlab implements AutoCloseable {
   static Vlab asRootWithoutNamespaces() {
     Vlab vlab = asMyself();
     vlab.bounds.addAll(List.of("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"));
+    return vlab;
+  }
+
+  /**
+   * In a network namespace of its own that {@code script} furnishes first, with lo up; as whoever
+   * may make one.
+   *
+   * @param script for sh; what it starts must end with its parent
+   */
+  static Vlab inNetworkOf(String script) {
+    Vlab vlab = asMyself();
+    vlab.bounds.add("unshare");
+    if (!User.isRoot()) {
+      vlab.bounds.addAll(List.of("--user", "--map-root-user"));
+    }
+    vlab.bounds.addAll(
+        List.of(
+            "--net", "sh", "-c", "set -e; ip link set lo up\n" + script + "\nexec \"$@\"", "sh"));
     return vlab;
   }
 
@@ -269,6 +288,10 @@ final class Vlab implements AutoCloseable {
     }
   }
 
+  long pid() {
+    return process.pid();
+  }
+
   void signal(String name) {
     command("kill", "-" + name, Long.toString(process.pid()));
   }
@@ -280,6 +303,24 @@ final class Vlab implements AutoCloseable {
             List.of("nsenter", "--target", Long.toString(process.pid()), "--net", "--"));
     entered.addAll(List.of(command));
     return command(entered.toArray(String[]::new));
+  }
+
+  /** Runs a command in the network namespace of process {@code pid}; as who made that. */
+  Ended inNetworkOf(long pid, String... command) {
+    List<String> entered =
+        new ArrayList<>(List.of("nsenter", "--target", Long.toString(pid), "--net"));
+    if (!User.isRoot()) {
+      entered.addAll(List.of("--user", "--preserve-credentials"));
+    }
+    entered.add("--");
+    entered.addAll(List.of(command));
+    try {
+      Process entering = new ProcessBuilder(entered).redirectErrorStream(true).start();
+      String printed = output(entering);
+      return new Ended(entering.isAlive() ? -1 : entering.exitValue(), printed, "");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Starts a Java program in the network namespace of a child of the run; as root. */

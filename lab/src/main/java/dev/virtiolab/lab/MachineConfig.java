@@ -15,7 +15,8 @@ import java.util.random.RandomGenerator;
  * @param platform what stands between device and memory
  * @param slot where the first NIC is plugged in
  * @param mac the first NIC's Ethernet address
- * @param mtu what VIRTIO_NET_F_MTU offers, in bytes; empty: the feature is not offered
+ * @param mtu what VIRTIO_NET_F_MTU offers, in bytes; empty: what the wire takes, if that is less
+ *     than 1500, else the feature is not offered
  * @param bounceSlots the IOMMU driver's reserved shared slots
  * @param seed where keys and other chance come from; empty: from the system
  * @param lowRamBytes RAM below 4 GiB, from {@link #LEAST_LOW_RAM_BYTES} on

@@ -33,6 +33,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
 
@@ -159,7 +160,7 @@ public final class Mainboard implements AutoCloseable {
     List<Nic> plugged = new ArrayList<>();
     int slot = ROOT_BUS_SLOT;
     for (NetBackend wire : wires) {
-      VirtioNet device = new VirtioNet(nicConfig(config, plugged.size()), wire);
+      VirtioNet device = new VirtioNet(nicConfig(config, plugged.size(), wire.mtu()), wire);
       if (plugged.isEmpty() && config.slot() == MachineConfig.Slot.ROOT_PORT) {
         RootPort port = new RootPort();
         hostBridge.rootBus().plug(ROOT_PORT_SLOT, port);
@@ -174,14 +175,18 @@ public final class Mainboard implements AutoCloseable {
     return List.copyOf(plugged);
   }
 
-  private VirtioNet.Config nicConfig(MachineConfig config, int number) {
+  /**
+   * @param wireMtu what the wire takes, if that is less than a NIC sends by itself
+   */
+  private VirtioNet.Config nicConfig(MachineConfig config, int number, OptionalInt wireMtu) {
     MacAddress address = config.mac(number);
     byte[] mac = new byte[6];
     for (int i = 0; i < mac.length; i++) {
       mac[i] = address.octet(i);
     }
     boolean translated = platform.requiresAccessPlatform();
-    return new VirtioNet.Config(mac, config.mtu(), translated, translated);
+    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wireMtu;
+    return new VirtioNet.Config(mac, mtu, translated, translated);
   }
 
   /** Plugs a NIC in: a PCI Express function behind the root port, else a conventional one. */

@@ -48,7 +48,9 @@ final class MachineOptions {
   @Option(
       names = "--mtu",
       paramLabel = "BYTES",
-      description = "offer VIRTIO_NET_F_MTU with this value, 68 to 1500")
+      description =
+          "offer VIRTIO_NET_F_MTU with this value, 68 to 1500 (default: where the wire takes less than"
+              + " 1500, that; else the feature is not offered)")
   private Integer mtu;
 
   @Option(

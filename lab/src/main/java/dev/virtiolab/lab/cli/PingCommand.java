@@ -11,11 +11,12 @@ import dev.virtiolab.lab.segment.GuestPair;
 import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.PingResult;
 import dev.virtiolab.lab.segment.Segment;
-import dev.virtiolab.net.netty.StreamConfig;
+import dev.virtiolab.net.BackendSpec;
 import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
@@ -51,7 +52,8 @@ final class PingCommand implements Callable<Integer> {
   @Option(
       names = "--from",
       paramLabel = "host|guest",
-      description = "who sends the requests (default: host; guest where the wire is a stream)")
+      description =
+          "who sends the requests (default: host; guest where the wire leads to another process)")
   private String from;
 
   @Option(
@@ -59,7 +61,7 @@ final class PingCommand implements Callable<Integer> {
       paramLabel = "ADDRESS",
       defaultValue = "192.0.2.2",
       description =
-          "whom the guest pings where the wire is a stream, by default a guest that vlab up keeps"
+          "whom the guest pings where the wire leads to another process, by default a guest that vlab up keeps"
               + " (default: ${DEFAULT-VALUE})")
   private String to;
 
@@ -67,7 +69,8 @@ final class PingCommand implements Callable<Integer> {
       names = "--guest-address",
       paramLabel = "ADDRESS",
       defaultValue = "192.0.2.3",
-      description = "of this guest where the wire is a stream (default: ${DEFAULT-VALUE})")
+      description =
+          "of this guest where the wire leads to another process (default: ${DEFAULT-VALUE})")
   private String guestAddress;
 
   @Option(
@@ -101,13 +104,22 @@ final class PingCommand implements Callable<Integer> {
    * What {@code --json} prints.
    *
    * @param from host or guest; a second guest that takes the host's part counts as the host
-   * @param wire {@value #TAP} or {@value #STREAM}
+   * @param wire {@value #TAP}, {@value #STREAM}, {@value #DGRAM} or {@value #VXLAN}
    * @param noTapReason why there is a second guest instead of a host; null where there is a host,
    *     or a wire that was asked for
+   * @param vxlan what this end of a VXLAN segment did and dropped; null on other wires
    */
-  record Report(String from, String wire, String noTapReason, Ping ping, TrafficReport traffic) {
+  record Report(
+      String from,
+      String wire,
+      String noTapReason,
+      Map<String, Long> vxlan,
+      Ping ping,
+      TrafficReport traffic) {
     private static final String TAP = "tap";
     private static final String STREAM = "stream";
+    private static final String DGRAM = "dgram";
+    private static final String VXLAN = "vxlan";
 
     record Ping(
         long sent,
@@ -118,24 +130,41 @@ final class PingCommand implements Callable<Integer> {
         Double rttMaxMs) {}
 
     static Report ofTap(String from, PingResult ping, TrafficReport traffic) {
-      return of(from, TAP, null, ping, traffic);
+      return of(from, TAP, null, null, ping, traffic);
     }
 
-    static Report ofStream(String from, PingResult ping, TrafficReport traffic) {
-      return of(from, STREAM, null, ping, traffic);
+    static Report ofPeer(
+        String from,
+        BackendSpec peer,
+        Map<String, Long> vxlan,
+        PingResult ping,
+        TrafficReport traffic) {
+      String wire =
+          switch (peer) {
+            case BackendSpec.Vxlan _ -> VXLAN;
+            case BackendSpec.Datagram _ -> DGRAM;
+            default -> STREAM;
+          };
+      return of(from, wire, null, vxlan, ping, traffic);
     }
 
     static Report ofFallback(
         String from, String noTapReason, PingResult ping, TrafficReport traffic) {
-      return of(from, STREAM, noTapReason, ping, traffic);
+      return of(from, STREAM, noTapReason, null, ping, traffic);
     }
 
     private static Report of(
-        String from, String wire, String noTapReason, PingResult ping, TrafficReport traffic) {
+        String from,
+        String wire,
+        String noTapReason,
+        Map<String, Long> vxlan,
+        PingResult ping,
+        TrafficReport traffic) {
       return new Report(
           from,
           wire,
           noTapReason,
+          vxlan,
           new Ping(
               ping.sent(),
               ping.received(),
@@ -154,15 +183,15 @@ final class PingCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Optional<StreamConfig> stream = PeerSegment.streamOf(wire.toConfig().backend());
+    Optional<BackendSpec> peer = PeerSegment.peerOf(wire.toConfig().backend());
     if (from == null) {
-      from = stream.isPresent() ? "guest" : "host";
+      from = peer.isPresent() ? "guest" : "host";
     }
     MachineConfig config =
-        stream.isPresent() ? machine.toConfig(MachineConfig.SECOND_MAC) : machine.toConfig();
+        peer.isPresent() ? machine.toConfig(MachineConfig.SECOND_MAC) : machine.toConfig();
     checkOptions();
-    if (stream.isPresent()) {
-      return pingPeer(config, stream.get());
+    if (peer.isPresent()) {
+      return pingPeer(config, peer.get());
     }
     String noHost = noHostReason();
     if (!noHost.isEmpty()) {
@@ -219,19 +248,29 @@ final class PingCommand implements Callable<Integer> {
   }
 
   /** Another process is on the far side: the guest here pings the guest there. */
-  private int pingPeer(MachineConfig config, StreamConfig stream) {
+  private int pingPeer(MachineConfig config, BackendSpec peer) {
     if (from.equals("host")) {
-      throw LabException.usage("--backend " + stream + " has no host on its far side");
+      throw LabException.usage(
+          "--backend " + wire.toConfig().backend() + " has no host on its far side");
     }
     Ipv4Address target = WireOptions.address("--to", to);
     Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
     PingResult result;
     TrafficReport traffic;
-    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), stream, own, true)) {
+    Map<String, Long> vxlan;
+    List<String> wireLines;
+    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, true)) {
       result = showSeries(progress -> segment.pingFromGuest(target, count, size, flood, progress));
       traffic = segment.report();
+      vxlan = segment.vxlanTally();
+      wireLines = segment.describeWire();
     }
-    return tell(Report.ofStream(from, result, traffic), result);
+    int exitCode = tell(Report.ofPeer(from, peer, vxlan, result, traffic), result);
+    if (!json) {
+      wireLines.forEach(spec.commandLine().getOut()::println);
+      spec.commandLine().getOut().flush();
+    }
+    return exitCode;
   }
 
   private int tell(Report report, PingResult result) {

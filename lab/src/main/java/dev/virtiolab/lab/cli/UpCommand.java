@@ -5,7 +5,7 @@ import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.Segment;
-import dev.virtiolab.net.netty.StreamConfig;
+import dev.virtiolab.net.BackendSpec;
 import java.io.PrintWriter;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -41,7 +41,8 @@ final class UpCommand implements Callable<Integer> {
       names = "--guest-address",
       paramLabel = "ADDRESS",
       defaultValue = "192.0.2.2",
-      description = "of the guest where the wire is a stream (default: ${DEFAULT-VALUE})")
+      description =
+          "of the guest where the wire leads to another process (default: ${DEFAULT-VALUE})")
   private String guestAddress;
 
   @Option(names = "--json", description = "say in one JSON object where the guest is")
@@ -56,9 +57,9 @@ final class UpCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var config = machine.toConfig();
-    Optional<StreamConfig> stream = PeerSegment.streamOf(wire.toConfig().backend());
-    if (stream.isPresent()) {
-      return runOnStream(config, stream.get());
+    Optional<BackendSpec> peer = PeerSegment.peerOf(wire.toConfig().backend());
+    if (peer.isPresent()) {
+      return runWithPeer(config, peer.get());
     }
     if (!here) {
       NetworkNamespace.enter();
@@ -93,11 +94,10 @@ final class UpCommand implements Callable<Integer> {
     return 0;
   }
 
-  private int runOnStream(MachineConfig config, StreamConfig stream) {
+  private int runWithPeer(MachineConfig config, BackendSpec peer) {
     Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
     PrintWriter out = spec.commandLine().getOut();
-    try (PeerSegment segment =
-        PeerSegment.open(config, wire.toSingleConfig(), stream, own, false)) {
+    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, false)) {
       PeerReport report =
           new PeerReport(ProcessHandle.current().pid(), segment.wire(), own.toString());
       if (json) {
@@ -109,6 +109,7 @@ final class UpCommand implements Callable<Integer> {
       segment.runUntilInterrupted();
       if (!json) {
         out.println(segment.report().describe());
+        segment.describeWire().forEach(out::println);
         out.flush();
       }
     }

@@ -20,8 +20,15 @@ final class WireOptions {
         "the wire behind the NIC (default: tap). Given again, a switch joins them, the"
             + " first a TAP, the others any of",
         BackendSpec.FORMS,
-        "A stream leads to another process, and needs no TAP; its options are ,tls=DIR"
-            + " ,reconnect=SECONDS ,timeout=SECONDS.",
+        "stream, dgram and vxlan lead to other processes; ping and up need no TAP for them. Options"
+            + " of a stream are ,tls=DIR ,reconnect=SECONDS ,timeout=SECONDS.",
+        "vxlan (RFC 7348) leads to the kernel's ip link add type vxlan, or to other labs: own"
+            + " address, then the hosts of the segment, ,peer= again for each. A port is 4789, the"
+            + " peers' that of this end, unless it is said (the kernel's own default is 8472). More"
+            + " options: ,mac=ADDRESS@HOST for a station known beforehand, ,learning=off"
+            + " ,ageing=SECONDS (300), ,table=STATIONS (4096), ,storm=FRAMES for everybody in a"
+            + " second (10000; 0: any number). The MTU offered is what the way to the peers leaves:"
+            + " 50 bytes less over IPv4, 70 over IPv6, unless --mtu says one.",
         "The network namespace has ports of UDP and TCP of its own; a unix socket is seen from"
             + " outside."
       })

@@ -8,8 +8,10 @@ import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
 import dev.virtiolab.net.bridge.BridgedBackend;
 import dev.virtiolab.net.bridge.PortCounters;
+import dev.virtiolab.net.netty.VxlanBackend;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 
 /** Several wires that a switch makes one for the NIC. */
 final class Joint {
@@ -28,16 +30,28 @@ final class Joint {
    *
    * @param firstName as on the command line
    * @param first stays the caller's to close where this throws
-   * @param mtu of the TAPs among them, which are up and have no address
+   * @param mtu of the TAPs among them, which are up and have no address; empty: what the others
+   *     take
    * @throws LabException if one of them cannot be had
    */
-  static Joint of(String firstName, NetBackend first, List<String> others, int mtu) {
+  static Joint of(String firstName, NetBackend first, List<String> others, OptionalInt mtu) {
     List<BackendSpec> specs = others.stream().map(Joint::parse).toList();
     List<NetBackend> wires = new ArrayList<>(List.of(first));
     try {
       for (BackendSpec spec : specs) {
-        wires.add(open(spec, mtu));
+        wires.add(open(spec));
       }
+      int least =
+          mtu.orElse(
+              wires.stream()
+                  .map(NetBackend::mtu)
+                  .flatMapToInt(OptionalInt::stream)
+                  .min()
+                  .orElse(Segment.ETHERNET_MTU));
+      wires.stream()
+          .skip(1)
+          .filter(TapBackend.class::isInstance)
+          .forEach(tap -> TapLink.bringUp(((TapBackend) tap).name(), least));
       List<String> names = new ArrayList<>(List.of("NIC", firstName));
       names.addAll(others);
       return new Joint(BridgedBackend.join(wires), names, wires);
@@ -65,16 +79,9 @@ final class Joint {
     }
   }
 
-  private static NetBackend open(BackendSpec spec, int mtu) {
-    if (spec instanceof BackendSpec.TapInterface tapSpec) {
-      TapBackend tap = TapLink.open(tapSpec);
-      try {
-        TapLink.bringUp(tap.name(), mtu);
-      } catch (RuntimeException e) {
-        tap.close();
-        throw e;
-      }
-      return tap;
+  private static NetBackend open(BackendSpec spec) {
+    if (spec instanceof BackendSpec.TapInterface tap) {
+      return TapLink.open(tap);
     }
     try {
       return spec.open();
@@ -112,6 +119,12 @@ final class Joint {
               counters.noRoom() + counters.tooLong(),
               crossed));
     }
+    wires.forEach(
+        wire -> {
+          if (wire instanceof VxlanBackend vxlan) {
+            lines.add(VxlanTally.describe(vxlan));
+          }
+        });
     return lines;
   }
 }

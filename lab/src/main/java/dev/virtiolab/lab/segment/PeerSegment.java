@@ -13,6 +13,9 @@ import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.netty.StreamBackend;
 import dev.virtiolab.net.netty.StreamConfig;
 import dev.virtiolab.net.netty.StreamTrouble;
+import dev.virtiolab.net.netty.VxlanBackend;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -26,7 +29,7 @@ public final class PeerSegment implements AutoCloseable {
   private static final long SETTLE_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
   private static final long LOOK_MILLIS = 10;
 
-  private final StreamBackend stream;
+  private final NetBackend peer;
   private final NetBackend wire;
   private final Troubles troubles;
   private final Optional<Trace> timeline;
@@ -49,23 +52,27 @@ public final class PeerSegment implements AutoCloseable {
   }
 
   private PeerSegment(
-      StreamBackend stream, NetBackend wire, Troubles troubles, Optional<Trace> timeline) {
-    this.stream = stream;
+      NetBackend peer, NetBackend wire, Troubles troubles, Optional<Trace> timeline) {
+    this.peer = peer;
     this.wire = wire;
     this.troubles = troubles;
     this.timeline = timeline;
   }
 
   /**
-   * The stream that {@code backend} names; empty if it names something else.
+   * The wire to another process that {@code backend} names: a stream, a datagram socket or a VXLAN
+   * segment; empty if it names something else.
    *
    * @throws LabException if it cannot be read
    */
-  public static Optional<StreamConfig> streamOf(String backend) {
+  public static Optional<BackendSpec> peerOf(String backend) {
     try {
-      return BackendSpec.parse(backend) instanceof BackendSpec.Stream(var config)
-          ? Optional.of(config)
-          : Optional.empty();
+      BackendSpec spec = BackendSpec.parse(backend);
+      return switch (spec) {
+        case BackendSpec.Stream _, BackendSpec.Datagram _, BackendSpec.Vxlan _ -> Optional.of(spec);
+        case BackendSpec.TapInterface _, BackendSpec.Loopback _, BackendSpec.Sink _ ->
+            Optional.empty();
+      };
     } catch (BackendSpecException e) {
       throw LabException.usage(e.getMessage(), e);
     }
@@ -74,20 +81,20 @@ public final class PeerSegment implements AutoCloseable {
   /**
    * Opens the wire and boots the guest.
    *
-   * @param waitsForPeer whether to wait for the other side before
+   * @param peer the wire, as {@link #peerOf} found it
+   * @param waitsForPeer whether to wait for the other side before, where a wire knows whether it is
+   *     there
    * @throws LabException if the wire cannot be had, the peer does not come or is not trusted, or
    *     the guest does not boot
    */
   public static PeerSegment open(
       MachineConfig config,
       Segment.Wire wire,
-      StreamConfig stream,
+      BackendSpec peer,
       Ipv4Address guestAddress,
       boolean waitsForPeer) {
-    StreamConfig seeded =
-        config.seed().isPresent() ? stream.withSeed(config.seed().getAsLong()) : stream;
     Troubles troubles = new Troubles();
-    StreamBackend backend = openStream(seeded, troubles, waitsForPeer);
+    NetBackend backend = openWire(peer, config, troubles, waitsForPeer);
     NetBackend end = backend;
     Optional<Trace> timeline = Optional.empty();
     try {
@@ -96,7 +103,7 @@ public final class PeerSegment implements AutoCloseable {
       }
       timeline = wire.openTimeline();
       PeerSegment segment = new PeerSegment(backend, end, troubles, timeline);
-      if (waitsForPeer) {
+      if (waitsForPeer && peer instanceof BackendSpec.Stream(var stream)) {
         segment.awaitPeer(stream.tls().isPresent() ? SETTLE_NANOS : 0);
       }
       segment.machine = Machine.start(config, end, guestAddress, timeline);
@@ -108,14 +115,24 @@ public final class PeerSegment implements AutoCloseable {
     }
   }
 
-  private static StreamBackend openStream(
-      StreamConfig config, Troubles troubles, boolean waitsForPeer) {
+  private static NetBackend openWire(
+      BackendSpec peer, MachineConfig config, Troubles troubles, boolean waitsForPeer) {
     try {
-      // Who waits for the peer says itself what came of it; who does not leaves it to the log.
-      return waitsForPeer ? StreamBackend.open(config, troubles::hear) : StreamBackend.open(config);
+      return peer instanceof BackendSpec.Stream(var stream)
+          ? openStream(
+              config.seed().isPresent() ? stream.withSeed(config.seed().getAsLong()) : stream,
+              troubles,
+              waitsForPeer)
+          : peer.open();
     } catch (BackendOpenException e) {
       throw LabException.usage(e.getMessage(), e);
     }
+  }
+
+  private static StreamBackend openStream(
+      StreamConfig config, Troubles troubles, boolean waitsForPeer) {
+    // Who waits for the peer says itself what came of it; who does not leaves it to the log.
+    return waitsForPeer ? StreamBackend.open(config, troubles::hear) : StreamBackend.open(config);
   }
 
   /**
@@ -126,16 +143,16 @@ public final class PeerSegment implements AutoCloseable {
     long start = System.nanoTime();
     long upSince = 0;
     while (upSince == 0 || System.nanoTime() - upSince < settleNanos) {
-      if (!stream.linkUp()) {
+      if (!peer.linkUp()) {
         upSince = 0;
       } else if (upSince == 0) {
         upSince = System.nanoTime();
       }
       if (troubles.refusal != null) {
-        throw LabException.failure(stream + ": " + troubles.refusal);
+        throw LabException.failure(peer + ": " + troubles.refusal);
       }
       if (System.nanoTime() - start > PATIENCE_NANOS) {
-        throw LabException.failure(stream + ": no peer in 10 s: " + troubles.absence);
+        throw LabException.failure(peer + ": no peer in 10 s: " + troubles.absence);
       }
       try {
         Thread.sleep(LOOK_MILLIS);
@@ -147,7 +164,17 @@ public final class PeerSegment implements AutoCloseable {
 
   /** The wire, as on the command line, with the port that it was given. */
   public String wire() {
-    return stream.toString();
+    return peer.toString();
+  }
+
+  /** What this end of a VXLAN segment did and dropped, by words; null where the wire is none. */
+  public Map<String, Long> vxlanTally() {
+    return peer instanceof VxlanBackend vxlan ? VxlanTally.of(vxlan) : null;
+  }
+
+  /** The same in a line; none where the wire is no VXLAN segment. */
+  public List<String> describeWire() {
+    return peer instanceof VxlanBackend vxlan ? List.of(VxlanTally.describe(vxlan)) : List.of();
   }
 
   /**
@@ -161,7 +188,7 @@ public final class PeerSegment implements AutoCloseable {
     PingResult result =
         new GuestPing(machine.guest(), "the guest", target, count, size, flood, progress).run();
     if (result.received() == 0 && troubles.refusal != null) {
-      throw LabException.failure(stream + ": " + troubles.refusal);
+      throw LabException.failure(peer + ": " + troubles.refusal);
     }
     return result;
   }

@@ -25,7 +25,7 @@ public final class Segment implements AutoCloseable {
   private static final String HOST = "192.0.2.1";
   private static final String GUEST = "192.0.2.2";
   private static final int PREFIX_LENGTH = 24;
-  private static final int ETHERNET_MTU = 1500;
+  static final int ETHERNET_MTU = 1500;
 
   /**
    * The wire.
@@ -92,13 +92,13 @@ public final class Segment implements AutoCloseable {
     NetBackend end = tap;
     Optional<Joint> joint = Optional.empty();
     Optional<Trace> timeline = Optional.empty();
-    int mtu = config.mtu().orElse(ETHERNET_MTU);
     try {
-      TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, mtu);
       if (!wire.joined().isEmpty()) {
-        joint = Optional.of(Joint.of(wire.backend(), tap, wire.joined(), mtu));
+        joint = Optional.of(Joint.of(wire.backend(), tap, wire.joined(), config.mtu()));
         end = joint.get().plug();
       }
+      int mtu = config.mtu().orElse(end.mtu().orElse(ETHERNET_MTU));
+      TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, mtu);
       if (wire.capture().isPresent()) {
         end = TapLink.capture(end, wire.capture().get());
       }

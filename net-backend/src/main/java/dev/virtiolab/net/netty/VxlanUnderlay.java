@@ -1,10 +1,12 @@
 package dev.virtiolab.net.netty;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.NetworkInterface;
+import java.util.Collections;
 import java.util.OptionalInt;
 
 /**
@@ -44,6 +46,9 @@ record VxlanUnderlay(int mtu, int headerBytes) {
 
   private static int mtuTowards(InetAddress local, InetSocketAddress peer) {
     try {
+      if (isOfThisHost(peer.getAddress())) {
+        return loopbackMtu();
+      }
       InetAddress address = local;
       if (local.isAnyLocalAddress()) {
         // Nothing is sent: connecting only asks the kernel for its route.
@@ -54,8 +59,22 @@ record VxlanUnderlay(int mtu, int headerBytes) {
       }
       NetworkInterface way = NetworkInterface.getByInetAddress(address);
       return way == null ? USUAL_MTU : way.getMTU();
-    } catch (IOException e) {
+    } catch (IOException | UncheckedIOException e) {
       return USUAL_MTU; // no way to it yet: sending will say so
     }
+  }
+
+  /** Whatever addresses two ends on one host have, what they send goes by its loopback. */
+  private static boolean isOfThisHost(InetAddress address) throws IOException {
+    return address.isLoopbackAddress() || NetworkInterface.getByInetAddress(address) != null;
+  }
+
+  private static int loopbackMtu() throws IOException {
+    for (NetworkInterface each : Collections.list(NetworkInterface.getNetworkInterfaces())) {
+      if (each.isLoopback()) {
+        return each.getMTU();
+      }
+    }
+    return USUAL_MTU;
   }
 }
