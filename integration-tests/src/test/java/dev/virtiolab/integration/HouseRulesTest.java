@@ -151,6 +151,7 @@ class HouseRulesTest {
         .ignoreDependency(named("dev.virtiolab.iommu.Platforms"), alwaysTrue())
         .ignoreDependency(namedOrInside("dev.virtiolab.net.BackendSpec"), alwaysTrue())
         .ignoreDependency(named("dev.virtiolab.net.StreamSpec"), alwaysTrue())
+        .ignoreDependency(named("dev.virtiolab.net.VxlanSpec"), alwaysTrue())
         .check(house);
   }
 
