@@ -14,17 +14,21 @@ public final class Exec {
 
   /**
    * Becomes another program, with the same process id, environment, standard streams and user. No
-   * other descriptor is passed on. The program starts with no signal blocked: the JVM blocks
-   * SIGQUIT in its threads, and a mask survives execve(2).
+   * other descriptor is passed on but those that are named. The program starts with no signal
+   * blocked: the JVM blocks SIGQUIT in its threads, and a mask survives execve(2).
    *
    * @param argv the program, searched for in PATH where it has no slash, and its arguments
+   * @param handedOn descriptors that the program gets as well, under the same numbers
    * @throws PosixException always, if it returns at all: the program could not be started
    */
-  public static void replace(List<String> argv) {
+  public static void replace(List<String> argv, int... handedOn) {
     if (argv.isEmpty()) {
       throw new IllegalArgumentException("no program to run");
     }
     closeOnExec();
+    for (int fd : handedOn) {
+      LibC.check(LibC.fcntl(fd, LibC.F_SETFD, 0), "hand on a descriptor");
+    }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pointers = arena.allocate(ValueLayout.JAVA_LONG, argv.size() + 1L);
       for (int i = 0; i < argv.size(); i++) {

@@ -28,10 +28,15 @@ final class LibC {
 
   static final int AF_UNIX = 1;
   static final int AF_INET = 2;
+  static final int AF_INET6 = 10;
+  static final int SOCK_STREAM = 1;
   static final int SOCK_DGRAM = 2;
   static final int SOCK_NONBLOCK = O_NONBLOCK;
   static final int SOCK_CLOEXEC = O_CLOEXEC;
   static final int MSG_TRUNC = 0x20;
+  static final int MSG_NOSIGNAL = 0x4000;
+  static final int SOL_SOCKET = 1;
+  static final int SO_REUSEADDR = 2;
 
   static final int F_GETFD = 1;
   static final int F_SETFD = 2;
@@ -80,6 +85,14 @@ final class LibC {
   static native int bind(int fd, long address, int length);
 
   static native int connect(int fd, long address, int length);
+
+  static native int listen(int fd, int backlog);
+
+  static native int accept4(int fd, long address, long addressLength, int flags);
+
+  static native int setsockopt(int fd, int level, int option, long value, int length);
+
+  static native int getsockname(int fd, long address, long addressLength);
 
   static native long sendto(
       int fd, long buffer, long length, int flags, long address, int addressLength);

@@ -38,6 +38,14 @@ class ExecTest {
   }
 
   @Test
+  void aDescriptorThatIsHandedOnIsThereUnderItsNumber() throws Exception {
+    Child child = run("hand-on", "sh", "-c", SHOW, "sh", "x");
+    assertEquals(0, child.status, child.output);
+    String[] lines = child.output.split("\n");
+    assertEquals(List.of("0", "1", "100", "2"), List.of(lines).subList(3, lines.length));
+  }
+
+  @Test
   void everyDescriptorIsMarkedWhereTheKernelHasNoCloseRange() throws Exception {
     Child child = run("mark");
     assertEquals(0, child.status, child.output);
@@ -64,6 +72,9 @@ class ExecTest {
           Exec.replace(List.of(args).subList(1, args.length));
         }
         int fd = LibC.fcntl(2, F_DUPFD, 100);
+        if (args[0].equals("hand-on")) {
+          Exec.replace(List.of(args).subList(1, args.length), fd);
+        }
         int before = LibC.fcntl(fd, LibC.F_GETFD, 0);
         Exec.closeOnExecOneByOne();
         System.out.println("before=" + before + " after=" + LibC.fcntl(fd, LibC.F_GETFD, 0));
