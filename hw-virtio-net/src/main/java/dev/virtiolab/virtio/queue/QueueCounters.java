@@ -13,6 +13,7 @@ public final class QueueCounters {
   private static final VarHandle KICKS_SUPPRESSED = handle("kicksSuppressed");
   private static final VarHandle BLOCKED = handle("blocked");
   private static final VarHandle PAYLOAD_FAULTS = handle("payloadFaults");
+  private static final VarHandle OFFERED = handle("offered");
   private static final VarHandle ERRORS = MethodHandles.arrayElementVarHandle(long[].class);
 
   private long chains;
@@ -23,6 +24,7 @@ public final class QueueCounters {
   private long kicksSuppressed;
   private long blocked;
   private long payloadFaults;
+  private long offered;
   private final long[] errors = new long[QueueError.values().length];
 
   QueueCounters() {}
@@ -67,6 +69,14 @@ public final class QueueCounters {
     return (long) PAYLOAD_FAULTS.getOpaque(this);
   }
 
+  /**
+   * Buffers that are the device's now: offered by the driver, as far as the device has looked, and
+   * not given back.
+   */
+  public long offered() {
+    return (long) OFFERED.getOpaque(this);
+  }
+
   /** Times that the driver broke the queue in this way. */
   public long errors(QueueError kind) {
     return (long) ERRORS.getOpaque(errors, kind.ordinal());
@@ -94,6 +104,10 @@ public final class QueueCounters {
     } else {
       INTERRUPTS_SUPPRESSED.setOpaque(this, interruptsSuppressed + 1);
     }
+  }
+
+  void offered(int buffers) {
+    OFFERED.setOpaque(this, (long) buffers);
   }
 
   void foundBlocked() {

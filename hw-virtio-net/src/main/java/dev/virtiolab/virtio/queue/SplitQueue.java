@@ -170,6 +170,7 @@ public final class SplitQueue {
     availNext = 0;
     usedNext = 0;
     usedPublished = 0;
+    counters.offered(0);
     kicksOff = false;
     descriptors.clear();
     indirectTable.clear();
@@ -352,6 +353,7 @@ public final class SplitQueue {
     LE16.setRelease(used.segment(), at, (short) usedNext);
     int before = usedPublished;
     usedPublished = usedNext;
+    counters.offered(RingIndex.distance(availSeen, usedPublished));
     // Full fence between our store of used.idx and our load of used_event or flags; its partner is
     // the driver's fence between its store of those and its load of used.idx. One of the two sees
     // the other's store, so no interrupt is lost.
@@ -554,6 +556,7 @@ public final class SplitQueue {
       return breakWith(QueueError.AVAIL_JUMP);
     }
     availSeen = index;
+    counters.offered(RingIndex.distance(availSeen, usedPublished));
     return availSeen == availNext ? Outcome.EMPTY : Outcome.CHAIN;
   }
 
