@@ -16,6 +16,7 @@ import dev.virtiolab.iommu.vtd.VtdPlatform;
 import dev.virtiolab.lab.trace.MachineEvents;
 import dev.virtiolab.lab.trace.Recordings;
 import dev.virtiolab.lab.trace.Trace;
+import dev.virtiolab.net.BackendCounters;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.virtio.net.DeviceLoop;
@@ -113,6 +114,21 @@ public final class Machine implements AutoCloseable {
 
   public Mainboard board() {
     return board;
+  }
+
+  /** What crossed the wire, and what did not; any thread. */
+  public BackendCounters wire() {
+    return wire.counters();
+  }
+
+  /** Whether the wire is connected; any thread. */
+  public boolean wireUp() {
+    return wire.linkUp();
+  }
+
+  /** What the guest's drivers mapped; any thread. */
+  public DmaCounters dma() {
+    return firmware.dmaCounters();
   }
 
   public GuestThread guest() {

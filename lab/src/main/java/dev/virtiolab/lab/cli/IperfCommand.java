@@ -3,7 +3,8 @@ package dev.virtiolab.lab.cli;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
-import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.segment.FaultReport;
+import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.lab.throughput.Crossing;
 import dev.virtiolab.lab.throughput.Iperf3;
 import dev.virtiolab.lab.throughput.IperfResult;
@@ -12,6 +13,7 @@ import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -77,7 +79,8 @@ final class IperfCommand implements Callable<Integer> {
   private List<String> iperfOptions = List.of();
 
   /** What {@code --json} prints. */
-  record Report(JsonNode iperf3, PathReport path, TrafficReport traffic) {}
+  record Report(
+      JsonNode iperf3, PathReport path, TrafficReport traffic, Optional<FaultReport> faults) {}
 
   @Override
   public Integer call() {
@@ -85,24 +88,40 @@ final class IperfCommand implements Callable<Integer> {
     OptionalInt serverPort = checkPort();
     List<String> arguments = arguments();
     Iperf3.require();
-    NetworkNamespace.enter();
+    Segment.Wire plugged = wire.toSingleConfig();
+    try (MetricsDoor metrics = wire.openMetrics()) {
+      metrics.enterNamespace();
+      return run(config, plugged, serverPort, arguments, metrics);
+    }
+  }
 
+  private int run(
+      MachineConfig config,
+      Segment.Wire plugged,
+      OptionalInt serverPort,
+      List<String> arguments,
+      MetricsDoor metrics) {
     IperfResult result;
     PathReport path;
     TrafficReport traffic;
-    try (Crossing crossing = Crossing.open(config, wire.toSingleConfig(), serverPort)) {
+    Optional<FaultReport> faults;
+    try (Crossing crossing = Crossing.open(config, plugged, serverPort);
+        MetricsDoor shown = metrics) {
+      shown.show(crossing.machine(), crossing.wireFaults(), spec.commandLine().getErr());
       OutputStream screen = json ? OutputStream.nullOutputStream() : System.out;
       result = crossing.run(arguments, screen);
       path = crossing.path();
       traffic = crossing.traffic();
+      faults = crossing.faults();
     }
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       JsonNode measured = understand(result);
-      out.println(Json.of(new Report(measured, path, traffic)));
+      out.println(Json.of(new Report(measured, path, traffic, faults)));
     } else {
       out.println(path.describe());
       out.println(traffic.describe());
+      faults.map(FaultReport::describe).ifPresent(out::println);
     }
     out.flush();
     return result.interrupted() ? LabException.INTERRUPTED : 0;

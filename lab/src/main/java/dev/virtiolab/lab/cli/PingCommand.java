@@ -5,8 +5,8 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
 import dev.virtiolab.lab.host.HostCommand;
-import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.host.TapAccess;
+import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.GuestPair;
 import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.PingResult;
@@ -115,7 +115,8 @@ final class PingCommand implements Callable<Integer> {
       String noTapReason,
       Map<String, Long> vxlan,
       Ping ping,
-      TrafficReport traffic) {
+      TrafficReport traffic,
+      Optional<FaultReport> faults) {
     private static final String TAP = "tap";
     private static final String STREAM = "stream";
     private static final String DGRAM = "dgram";
@@ -129,8 +130,9 @@ final class PingCommand implements Callable<Integer> {
         Double rttAverageMs,
         Double rttMaxMs) {}
 
-    static Report ofTap(String from, PingResult ping, TrafficReport traffic) {
-      return of(from, TAP, null, null, ping, traffic);
+    static Report ofTap(
+        String from, PingResult ping, TrafficReport traffic, Optional<FaultReport> faults) {
+      return of(from, TAP, null, null, ping, traffic, faults);
     }
 
     static Report ofPeer(
@@ -138,19 +140,24 @@ final class PingCommand implements Callable<Integer> {
         BackendSpec peer,
         Map<String, Long> vxlan,
         PingResult ping,
-        TrafficReport traffic) {
+        TrafficReport traffic,
+        Optional<FaultReport> faults) {
       String wire =
           switch (peer) {
             case BackendSpec.Vxlan _ -> VXLAN;
             case BackendSpec.Datagram _ -> DGRAM;
             default -> STREAM;
           };
-      return of(from, wire, null, vxlan, ping, traffic);
+      return of(from, wire, null, vxlan, ping, traffic, faults);
     }
 
     static Report ofFallback(
-        String from, String noTapReason, PingResult ping, TrafficReport traffic) {
-      return of(from, STREAM, noTapReason, null, ping, traffic);
+        String from,
+        String noTapReason,
+        PingResult ping,
+        TrafficReport traffic,
+        Optional<FaultReport> faults) {
+      return of(from, STREAM, noTapReason, null, ping, traffic, faults);
     }
 
     private static Report of(
@@ -159,7 +166,8 @@ final class PingCommand implements Callable<Integer> {
         String noTapReason,
         Map<String, Long> vxlan,
         PingResult ping,
-        TrafficReport traffic) {
+        TrafficReport traffic,
+        Optional<FaultReport> faults) {
       return new Report(
           from,
           wire,
@@ -172,7 +180,8 @@ final class PingCommand implements Callable<Integer> {
               orNull(ping.minMillis()),
               orNull(ping.averageMillis()),
               orNull(ping.maxMillis())),
-          traffic);
+          traffic,
+          faults);
     }
 
     /** JSON has no NaN. */
@@ -190,22 +199,31 @@ final class PingCommand implements Callable<Integer> {
     MachineConfig config =
         peer.isPresent() ? machine.toConfig(MachineConfig.SECOND_MAC) : machine.toConfig();
     checkOptions();
-    if (peer.isPresent()) {
-      return pingPeer(config, peer.get());
+    try (MetricsDoor metrics = wire.openMetrics()) {
+      if (peer.isPresent()) {
+        return pingPeer(config, peer.get(), metrics);
+      }
+      String noHost = noHostReason();
+      if (!noHost.isEmpty()) {
+        return pingSecondGuest(config, noHost, metrics);
+      }
+      metrics.enterNamespace();
+      return pingAcrossTap(config, metrics);
     }
-    String noHost = noHostReason();
-    if (!noHost.isEmpty()) {
-      return pingSecondGuest(config, noHost);
-    }
-    NetworkNamespace.enter();
+  }
 
+  private int pingAcrossTap(MachineConfig config, MetricsDoor metrics) {
     PingResult result;
     TrafficReport traffic;
-    try (Segment segment = Segment.open(config, wire.toConfig())) {
+    Optional<FaultReport> faults;
+    try (Segment segment = Segment.open(config, wire.toConfig());
+        MetricsDoor shown = metrics) {
+      shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       result = from.equals("guest") ? pingFromGuest(segment) : pingFromHost(segment);
       traffic = segment.report();
+      faults = segment.faults();
     }
-    return tell(Report.ofTap(from, result, traffic), result);
+    return tell(Report.ofTap(from, result, traffic, faults), result);
   }
 
   /** Why no host can be had on the far side; empty if one can, or if there must be one. */
@@ -220,7 +238,7 @@ final class PingCommand implements Callable<Integer> {
   }
 
   /** Nobody but this process is needed: a second guest takes the host's part. */
-  private int pingSecondGuest(MachineConfig config, String reason) {
+  private int pingSecondGuest(MachineConfig config, String reason, MetricsDoor metrics) {
     if (!pingOptions.isEmpty()) {
       throw LabException.usage(
           "options after -- are for the host's ping, and no host can be had here: "
@@ -236,19 +254,23 @@ final class PingCommand implements Callable<Integer> {
     err.flush();
     PingResult result;
     TrafficReport traffic;
-    try (GuestPair pair = GuestPair.open(config, wire.toConfig())) {
+    Optional<FaultReport> faults;
+    try (GuestPair pair = GuestPair.open(config, wire.toConfig());
+        MetricsDoor shown = metrics) {
+      shown.show(pair.machine(), pair.wireFaults(), err);
       result =
           showSeries(
               from.equals("guest")
                   ? progress -> pair.pingFromFirst(count, size, flood, progress)
                   : progress -> pair.pingFromSecond(count, size, flood, progress));
       traffic = pair.report();
+      faults = pair.faults();
     }
-    return tell(Report.ofFallback(from, reason, result, traffic), result);
+    return tell(Report.ofFallback(from, reason, result, traffic, faults), result);
   }
 
   /** Another process is on the far side: the guest here pings the guest there. */
-  private int pingPeer(MachineConfig config, BackendSpec peer) {
+  private int pingPeer(MachineConfig config, BackendSpec peer, MetricsDoor metrics) {
     if (from.equals("host")) {
       throw LabException.usage(
           "--backend " + wire.toConfig().backend() + " has no host on its far side");
@@ -259,13 +281,17 @@ final class PingCommand implements Callable<Integer> {
     TrafficReport traffic;
     Map<String, Long> vxlan;
     List<String> wireLines;
-    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, true)) {
+    Optional<FaultReport> faults;
+    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, true);
+        MetricsDoor shown = metrics) {
+      shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       result = showSeries(progress -> segment.pingFromGuest(target, count, size, flood, progress));
       traffic = segment.report();
+      faults = segment.faults();
       vxlan = segment.vxlanTally();
       wireLines = segment.describeWire();
     }
-    int exitCode = tell(Report.ofPeer(from, peer, vxlan, result, traffic), result);
+    int exitCode = tell(Report.ofPeer(from, peer, vxlan, result, traffic, faults), result);
     if (!json) {
       wireLines.forEach(spec.commandLine().getOut()::println);
       spec.commandLine().getOut().flush();
@@ -275,7 +301,12 @@ final class PingCommand implements Callable<Integer> {
 
   private int tell(Report report, PingResult result) {
     PrintWriter out = spec.commandLine().getOut();
-    out.println(json ? Json.of(report) : report.traffic().describe());
+    if (json) {
+      out.println(Json.of(report));
+    } else {
+      out.println(report.traffic().describe());
+      report.faults().map(FaultReport::describe).ifPresent(out::println);
+    }
     out.flush();
     return result.complete() ? 0 : LabException.FAILURE;
   }

@@ -3,6 +3,7 @@ package dev.virtiolab.lab.cli;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.PeerSegment;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
@@ -58,14 +59,22 @@ final class UpCommand implements Callable<Integer> {
   public Integer call() {
     var config = machine.toConfig();
     Optional<BackendSpec> peer = PeerSegment.peerOf(wire.toConfig().backend());
-    if (peer.isPresent()) {
-      return runWithPeer(config, peer.get());
+    try (MetricsDoor metrics = wire.openMetrics()) {
+      if (peer.isPresent()) {
+        return runWithPeer(config, peer.get(), metrics);
+      }
+      if (!here) {
+        metrics.enterNamespace();
+      }
+      return runOnTap(config, metrics);
     }
-    if (!here) {
-      NetworkNamespace.enter();
-    }
+  }
+
+  private int runOnTap(MachineConfig config, MetricsDoor metrics) {
     PrintWriter out = spec.commandLine().getOut();
-    try (Segment segment = Segment.open(config, wire.toConfig())) {
+    try (Segment segment = Segment.open(config, wire.toConfig());
+        MetricsDoor shown = metrics) {
+      shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       Report report =
           new Report(
               ProcessHandle.current().pid(),
@@ -88,16 +97,19 @@ final class UpCommand implements Callable<Integer> {
       if (!json) {
         out.println(segment.report().describe());
         segment.describePorts().forEach(out::println);
+        segment.faults().map(FaultReport::describe).ifPresent(out::println);
         out.flush();
       }
     }
     return 0;
   }
 
-  private int runWithPeer(MachineConfig config, BackendSpec peer) {
+  private int runWithPeer(MachineConfig config, BackendSpec peer, MetricsDoor metrics) {
     Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
     PrintWriter out = spec.commandLine().getOut();
-    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, false)) {
+    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, false);
+        MetricsDoor shown = metrics) {
+      shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       PeerReport report =
           new PeerReport(ProcessHandle.current().pid(), segment.wire(), own.toString());
       if (json) {
@@ -110,6 +122,7 @@ final class UpCommand implements Callable<Integer> {
       if (!json) {
         out.println(segment.report().describe());
         segment.describeWire().forEach(out::println);
+        segment.faults().map(FaultReport::describe).ifPresent(out::println);
         out.flush();
       }
     }

@@ -4,6 +4,8 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
+import dev.virtiolab.net.fault.FaultSpec;
+import dev.virtiolab.net.fault.FaultSpecException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -48,6 +50,27 @@ final class WireOptions {
               + " with https://ui.perfetto.dev or chrome://tracing")
   private Path trace;
 
+  @Option(
+      names = "--fault",
+      paramLabel = "FAULTS",
+      description = {
+        "what befalls frames on the wire, both ways, or from (out:) or to (in:) the guest where it"
+            + " is said; given again, what is said last holds. Faults are",
+        FaultSpec.FORMS,
+        "Chance follows from --seed. reorder holds a frame back, by default for 10 ms, so that later"
+            + " ones pass; at most limit frames (default: 1000) and 8 MiB are under way."
+      })
+  private List<String> faults = List.of();
+
+  @Option(
+      names = "--metrics",
+      paramLabel = "[HOST:]PORT",
+      description =
+          "serve what device, guest, platform and wire count, in Prometheus' text format, at"
+              + " http://HOST:PORT/metrics, and say so on standard error; port 0 is any that is"
+              + " free (default host: 127.0.0.1, of the network that vlab was started in)")
+  private String metrics;
+
   /** Whether the user left the wire to the command. */
   boolean isDefault() {
     return backends.isEmpty();
@@ -58,7 +81,25 @@ final class WireOptions {
         isDefault() ? DEFAULT : backends.getFirst(),
         isDefault() ? List.of() : backends.subList(1, backends.size()),
         Optional.ofNullable(pcap),
-        Optional.ofNullable(trace));
+        Optional.ofNullable(trace),
+        faults());
+  }
+
+  /**
+   * Listens for who wants to read metrics, if the user wants that.
+   *
+   * @throws LabException if it cannot be
+   */
+  MetricsDoor openMetrics() {
+    return MetricsDoor.open(metrics);
+  }
+
+  private FaultSpec faults() {
+    try {
+      return FaultSpec.parse(faults);
+    } catch (FaultSpecException e) {
+      throw LabException.usage(e.getMessage(), e);
+    }
   }
 
   /**

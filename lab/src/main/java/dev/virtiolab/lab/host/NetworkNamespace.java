@@ -21,6 +21,13 @@ public final class NetworkNamespace {
   /** The system property that says: this process is inside. */
   private static final String ENTERED = "vlab.namespace";
 
+  /**
+   * A descriptor that goes along.
+   *
+   * @param property whose value inside is the number
+   */
+  public record HandedOn(String property, int fd) {}
+
   private NetworkNamespace() {}
 
   /** Whether this process was started over inside a namespace of its own. */
@@ -39,6 +46,16 @@ public final class NetworkNamespace {
    * @throws LabException if the host does not allow it
    */
   public static void enter() {
+    enter(List.of());
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param handedOn descriptors that the process has inside as well, under the same numbers; each
+   *     as a system property by which it finds them
+   */
+  public static void enter(List<HandedOn> handedOn) {
     if (entered()) {
       return;
     }
@@ -48,6 +65,7 @@ public final class NetworkNamespace {
     List<String> self = OwnProcess.commandLine();
     command.add(self.getFirst());
     command.add("-D" + ENTERED + "=" + (User.isRoot() ? "net" : "user"));
+    handedOn.forEach(each -> command.add("-D" + each.property + "=" + each.fd));
     command.addAll(self.subList(1, self.size()));
     if (Thread.interrupted()) {
       // Ctrl-C came while the host was asked: the program that follows would know nothing of it.
@@ -55,7 +73,7 @@ public final class NetworkNamespace {
     }
     Recordings.abandon();
     try {
-      Exec.replace(command);
+      Exec.replace(command, handedOn.stream().mapToInt(HandedOn::fd).toArray());
     } catch (PosixException e) {
       throw LabException.failure("cannot start over in a network namespace: " + e.getMessage(), e);
     }

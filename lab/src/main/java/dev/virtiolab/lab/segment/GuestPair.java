@@ -37,6 +37,7 @@ public final class GuestPair implements AutoCloseable {
   /** What has been opened, the latest first. */
   private final Deque<Runnable> opened = new ArrayDeque<>();
 
+  private Optional<WireFaults> faults = Optional.empty();
   private Machine first;
   private Machine second;
 
@@ -46,7 +47,8 @@ public final class GuestPair implements AutoCloseable {
    * Joins the two, boots them, and returns when both answer.
    *
    * @param config of the first guest
-   * @param wire whose capture and timeline are wanted; the capture is of the first guest's end
+   * @param wire whose capture, timeline and faults are wanted; capture and faults are of the first
+   *     guest's end
    * @throws LabException if a file cannot be made, or a guest does not boot
    */
   public static GuestPair open(MachineConfig config, Segment.Wire wire) {
@@ -74,10 +76,10 @@ public final class GuestPair implements AutoCloseable {
     } finally {
       remove(folder);
     }
-    if (wire.capture().isPresent()) {
-      near = TapLink.capture(near, wire.capture().get());
-      opened.push(near::close); // which leaves nothing to do for the stream's own
-    }
+    Segment.Wire.Plug plug = wire.dress(near, config.seed());
+    faults = plug.faults();
+    near = plug.end();
+    opened.push(near::close); // which leaves nothing to do for the stream's own
     Optional<Trace> timeline = wire.openTimeline();
     timeline.ifPresent(trace -> opened.push(trace::close));
     second = Machine.start(config.neighbour(), far, Segment.HOST_ADDRESS, timeline);
@@ -160,6 +162,21 @@ public final class GuestPair implements AutoCloseable {
   public TrafficReport report() {
     first.guest().ask(firmware -> firmware.stack().poll(), () -> {});
     return first.report();
+  }
+
+  /** The first machine, for whoever watches it. */
+  public Machine machine() {
+    return first;
+  }
+
+  /** The faults that were asked for, on its wire. */
+  public Optional<WireFaults> wireFaults() {
+    return faults;
+  }
+
+  /** What befell the frames so far; empty where no faults were asked for. */
+  public Optional<FaultReport> faults() {
+    return faults.map(WireFaults::report);
   }
 
   /** Stops guests and devices, and closes the wire. */

@@ -33,6 +33,7 @@ public final class PeerSegment implements AutoCloseable {
   private final NetBackend wire;
   private final Troubles troubles;
   private final Optional<Trace> timeline;
+  private final Optional<WireFaults> faults;
   private Machine machine;
 
   /** What befell the stream: the last word of a peer that is not let in, or not there. */
@@ -52,9 +53,10 @@ public final class PeerSegment implements AutoCloseable {
   }
 
   private PeerSegment(
-      NetBackend peer, NetBackend wire, Troubles troubles, Optional<Trace> timeline) {
+      NetBackend peer, Segment.Wire.Plug plug, Troubles troubles, Optional<Trace> timeline) {
     this.peer = peer;
-    this.wire = wire;
+    wire = plug.end();
+    faults = plug.faults();
     this.troubles = troubles;
     this.timeline = timeline;
   }
@@ -98,11 +100,10 @@ public final class PeerSegment implements AutoCloseable {
     NetBackend end = backend;
     Optional<Trace> timeline = Optional.empty();
     try {
-      if (wire.capture().isPresent()) {
-        end = TapLink.capture(end, wire.capture().get());
-      }
+      Segment.Wire.Plug plug = wire.dress(end, config.seed());
+      end = plug.end();
       timeline = wire.openTimeline();
-      PeerSegment segment = new PeerSegment(backend, end, troubles, timeline);
+      PeerSegment segment = new PeerSegment(backend, plug, troubles, timeline);
       if (waitsForPeer && peer instanceof BackendSpec.Stream(var stream)) {
         segment.awaitPeer(stream.tls().isPresent() ? SETTLE_NANOS : 0);
       }
@@ -202,6 +203,21 @@ public final class PeerSegment implements AutoCloseable {
   public TrafficReport report() {
     machine.guest().ask(firmware -> firmware.stack().poll(), () -> {});
     return machine.report();
+  }
+
+  /** The machine, for whoever watches it. */
+  public Machine machine() {
+    return machine;
+  }
+
+  /** The faults that were asked for. */
+  public Optional<WireFaults> wireFaults() {
+    return faults;
+  }
+
+  /** What befell the frames so far; empty where no faults were asked for. */
+  public Optional<FaultReport> faults() {
+    return faults.map(WireFaults::report);
   }
 
   /** Stops guest and device, and closes the wire. */

@@ -10,11 +10,13 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
+import dev.virtiolab.net.fault.FaultSpec;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
@@ -34,9 +36,46 @@ public final class Segment implements AutoCloseable {
    * @param joined further ones, which a switch joins with the first and the NIC
    * @param capture where to write every frame
    * @param timeline where to write what device, drivers and platform do
+   * @param faults what is to befall the frames
    */
   public record Wire(
-      String backend, List<String> joined, Optional<Path> capture, Optional<Path> timeline) {
+      String backend,
+      List<String> joined,
+      Optional<Path> capture,
+      Optional<Path> timeline,
+      FaultSpec faults) {
+
+    /**
+     * What the NIC is plugged into.
+     *
+     * @param end of the wire, with everything that was asked for before it
+     */
+    public record Plug(NetBackend end, Optional<WireFaults> faults) {}
+
+    /**
+     * Puts faults and a capture before {@code wire}: the capture is of what the NIC sent and got,
+     * whatever befell it on the way.
+     *
+     * @param seed what the faults follow from
+     * @throws LabException if the capture cannot be written; {@code wire} may be closed then
+     */
+    public Plug dress(NetBackend wire, OptionalLong seed) {
+      NetBackend end = wire;
+      Optional<WireFaults> wanted = Optional.empty();
+      if (!faults.isQuiet()) {
+        wanted = Optional.of(WireFaults.on(end, faults, seed));
+        end = wanted.get().backend();
+      }
+      if (capture.isPresent()) {
+        try {
+          end = TapLink.capture(end, capture.get());
+        } catch (LabException e) {
+          end.close();
+          throw e;
+        }
+      }
+      return new Plug(end, wanted);
+    }
 
     /**
      * Begins the timeline, if there is to be one.
@@ -66,16 +105,18 @@ public final class Segment implements AutoCloseable {
   private final Machine machine;
   private final Optional<Joint> joint;
   private final Optional<Trace> timeline;
+  private final Optional<WireFaults> faults;
 
   private Segment(
       TapBackend tap,
       Optional<Joint> joint,
-      NetBackend wire,
+      Wire.Plug plug,
       Machine machine,
       Optional<Trace> timeline) {
     this.tap = tap;
     this.joint = joint;
-    this.wire = wire;
+    wire = plug.end();
+    faults = plug.faults();
     this.machine = machine;
     this.timeline = timeline;
   }
@@ -99,12 +140,11 @@ public final class Segment implements AutoCloseable {
       }
       int mtu = config.mtu().orElse(end.mtu().orElse(ETHERNET_MTU));
       TapLink.configure(tap.name(), HOST + "/" + PREFIX_LENGTH, mtu);
-      if (wire.capture().isPresent()) {
-        end = TapLink.capture(end, wire.capture().get());
-      }
+      Wire.Plug plug = wire.dress(end, config.seed());
+      end = plug.end();
       timeline = wire.openTimeline();
       Machine machine = Machine.start(config, end, GUEST_ADDRESS, timeline);
-      return new Segment(tap, joint, end, machine, timeline);
+      return new Segment(tap, joint, plug, machine, timeline);
     } catch (RuntimeException e) {
       timeline.ifPresent(Trace::close);
       end.close();
@@ -172,6 +212,21 @@ public final class Segment implements AutoCloseable {
     // Ctrl-C, which may come as late as this, does not cost the user the summary.
     machine.guest().ask(firmware -> firmware.stack().poll(), () -> {});
     return machine.report();
+  }
+
+  /** The machine, for whoever watches it. */
+  public Machine machine() {
+    return machine;
+  }
+
+  /** The faults that were asked for. */
+  public Optional<WireFaults> wireFaults() {
+    return faults;
+  }
+
+  /** What befell the frames so far; empty where no faults were asked for. */
+  public Optional<FaultReport> faults() {
+    return faults.map(WireFaults::report);
   }
 
   /** What crossed each port of the switch, a line for each; none where there is no switch. */

@@ -6,8 +6,10 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.lab.segment.TapLink;
+import dev.virtiolab.lab.segment.WireFaults;
 import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.BackendCounters;
 import dev.virtiolab.net.BackendSpec;
@@ -18,7 +20,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -50,6 +51,7 @@ public final class Crossing implements AutoCloseable {
   private final TapBackend clientTap;
   private final TapBackend serverTap;
   private final NetBackend wire;
+  private final Optional<WireFaults> faults;
   private final Machine machine;
   private final Relay relay;
   private final Optional<Trace> timeline;
@@ -60,14 +62,15 @@ public final class Crossing implements AutoCloseable {
       IperfServer server,
       TapBackend clientTap,
       TapBackend serverTap,
-      NetBackend wire,
+      Segment.Wire.Plug plug,
       Machine machine,
       Optional<Trace> timeline) {
     this.iperf3 = iperf3;
     this.server = server;
     this.clientTap = clientTap;
     this.serverTap = serverTap;
-    this.wire = wire;
+    wire = plug.end();
+    faults = plug.faults();
     this.machine = machine;
     this.timeline = timeline;
     relay = new Relay(machine.board().platform().cpuMemory(), serverTap);
@@ -95,20 +98,17 @@ public final class Crossing implements AutoCloseable {
       IperfServer server = IperfServer.start(iperf3, port);
       opened.add(server);
       TapBackend clientTap = TapLink.open(spec);
-      NetBackend end = clientTap;
       opened.add(clientTap);
       TapLink.configure(clientTap.name(), CLIENT_ADDRESS + "/" + PREFIX_LENGTH, mtu);
-      Optional<Path> capture = wire.capture();
-      if (capture.isPresent()) {
-        end = TapLink.capture(clientTap, capture.get());
-        opened.add(end);
-      }
+      Segment.Wire.Plug plug = wire.dress(clientTap, config.seed());
+      opened.add(plug.end());
       TapBackend serverTap = openServerTap(server, config, mtu);
       opened.add(serverTap);
       Optional<Trace> timeline = wire.openTimeline();
       timeline.ifPresent(opened::add);
-      Machine machine = Machine.start(config, end, Ipv4Address.parse(SERVER_ADDRESS), timeline);
-      return new Crossing(iperf3, server, clientTap, serverTap, end, machine, timeline);
+      Machine machine =
+          Machine.start(config, plug.end(), Ipv4Address.parse(SERVER_ADDRESS), timeline);
+      return new Crossing(iperf3, server, clientTap, serverTap, plug, machine, timeline);
     } catch (RuntimeException e) {
       opened.reversed().forEach(Crossing::closeQuietly);
       throw e;
@@ -201,6 +201,21 @@ public final class Crossing implements AutoCloseable {
   /** What the NIC counted. */
   public TrafficReport traffic() {
     return machine.report();
+  }
+
+  /** The machine, for whoever watches it. */
+  public Machine machine() {
+    return machine;
+  }
+
+  /** The faults that were asked for. */
+  public Optional<WireFaults> wireFaults() {
+    return faults;
+  }
+
+  /** What befell the frames so far; empty where no faults were asked for. */
+  public Optional<FaultReport> faults() {
+    return faults.map(WireFaults::report);
   }
 
   private Relay.Counts counts() {
