@@ -12,7 +12,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Two labs, each a process of its own, joined by a stream: no privilege is needed. */
+/**
+ * Two labs, each a process of its own, joined by a stream or by datagrams: no privilege is needed.
+ */
 class StreamPingTest {
   @TempDir Path folder;
 
@@ -39,6 +41,28 @@ class StreamPingTest {
       assertEquals("", ended.err());
       JsonNode report = JsonMapper.shared().readTree(ended.out());
       assertEquals("guest", report.at("/from").asString());
+      assertEquals(50, report.at("/ping/received").asInt(), report::toString);
+      ping.assertNothingLeft();
+      up.interrupt();
+      assertEquals("", up.await().err());
+      up.assertNothingLeft();
+    }
+  }
+
+  @Test
+  void oneGuestPingsTheOtherByDatagrams() {
+    try (Vlab up = Vlab.asMyself();
+        Vlab ping = Vlab.asMyself()) {
+      String far = "unix:" + folder.resolve("far");
+      String near = "unix:" + folder.resolve("near");
+      up.start("up", "--json", "--backend", "dgram:" + far + "," + near);
+      up.awaitOutput("}");
+      Vlab.Ended ended =
+          ping.run(
+              "ping", "--json", "--flood", "-c", "50", "--backend", "dgram:" + near + "," + far);
+      assertEquals(0, ended.exitCode(), ended.err() + ended.out());
+      JsonNode report = JsonMapper.shared().readTree(ended.out());
+      assertEquals("dgram", report.at("/wire").asString());
       assertEquals(50, report.at("/ping/received").asInt(), report::toString);
       ping.assertNothingLeft();
       up.interrupt();
