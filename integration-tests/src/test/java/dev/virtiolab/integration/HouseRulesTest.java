@@ -152,6 +152,7 @@ class HouseRulesTest {
         .ignoreDependency(namedOrInside("dev.virtiolab.net.BackendSpec"), alwaysTrue())
         .ignoreDependency(named("dev.virtiolab.net.StreamSpec"), alwaysTrue())
         .ignoreDependency(named("dev.virtiolab.net.VxlanSpec"), alwaysTrue())
+        .ignoreDependency(named("dev.virtiolab.net.VxlanSpec"), alwaysTrue())
         .check(house);
   }
 
