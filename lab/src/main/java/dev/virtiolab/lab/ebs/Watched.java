@@ -46,6 +46,10 @@ final class Watched {
           "connectController",
           "disconnectController");
 
+  /** What says which interface is on a handle: the watched one, then. */
+  private static final Set<String> INSTALLING =
+      Set.of("installProtocolInterface", "uninstallProtocolInterface");
+
   /** What waits, or depends on a timer: not in the group before either. */
   private static final Set<String> WAITING = Set.of("setTimer", "waitForEvent", "stall");
 
@@ -115,7 +119,7 @@ final class Watched {
     }
     String name = method.getName();
     Object[] passed = arguments;
-    if (name.endsWith("stallProtocolInterface")) {
+    if (INSTALLING.contains(name)) {
       passed = arguments.clone();
       passed[2] = watched(arguments[2]);
     }
@@ -336,7 +340,7 @@ final class Watched {
 
       @Override
       public void mmioWrite(long address, int width, long value) {
-        noteWrite("0x%x".formatted(address), value);
+        noteWrite("0x%x", address, value);
         gaps.before();
         real.mmioWrite(address, width, value);
         gaps.after();
@@ -352,7 +356,7 @@ final class Watched {
 
       @Override
       public void portWrite(int port, int width, int value) {
-        noteWrite("port 0x%x".formatted(port), value);
+        noteWrite("port 0x%x", port, value);
         gaps.before();
         real.portWrite(port, width, value);
         gaps.after();
@@ -360,10 +364,15 @@ final class Watched {
     };
   }
 
-  private void noteWrite(String where, long value) {
+  /**
+   * Words are made of it only where somebody reads them: the firmware boots by thousands of these.
+   */
+  private void noteWrite(String where, long address, long value) {
     if (gaps.areOpen() && inPciIo == 0) {
       footprints.touch(Footprints.EVERYTHING);
-      log.step(Step.Kind.REGISTER, () -> "writes register %s = 0x%x".formatted(where, value));
+      log.step(
+          Step.Kind.REGISTER,
+          () -> ("writes register " + where + " = 0x%x").formatted(address, value));
     }
   }
 }
