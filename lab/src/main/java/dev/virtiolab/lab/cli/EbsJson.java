@@ -169,7 +169,7 @@ final class EbsJson {
           step.number(),
           step.tpl(),
           step.actor(),
-          EbsStory.word(step.kind()),
+          step.kind().word(),
           step.text(),
           step.live(),
           step.openMappings(),

@@ -317,9 +317,4 @@ final class EbsStory {
       default -> "level " + tpl;
     };
   }
-
-  /** As in JSON: {@code hand-off}. */
-  static String word(Step.Kind kind) {
-    return kind.name().toLowerCase(Locale.ROOT).replace('_', '-');
-  }
 }

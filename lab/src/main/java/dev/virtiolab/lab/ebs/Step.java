@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.ebs;
 
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Something that happened in a history.
@@ -48,6 +49,11 @@ public record Step(
     /** A device accessed memory. */
     DMA,
     /** The operating system has the machine. */
-    HAND_OFF
+    HAND_OFF;
+
+    /** As in JSON and on the page: {@code hand-off}. */
+    public String word() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
   }
 }

@@ -12,7 +12,6 @@ import dev.virtiolab.lab.html.Markup;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -157,7 +156,7 @@ final class Pack {
     json.append("],\n\"kinds\":[");
     comma = "";
     for (Step.Kind kind : Step.Kind.values()) {
-      json.append(comma).append(string(word(kind)));
+      json.append(comma).append(string(kind.word()));
       comma = ",";
     }
     json.append("],\n\"texts\":").append(strings(texts.keySet()));
@@ -169,10 +168,6 @@ final class Pack {
       comma = ",\n";
     }
     return json.append("}}").toString();
-  }
-
-  private static String word(Step.Kind kind) {
-    return kind.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static String strings(Collection<String> all) {
