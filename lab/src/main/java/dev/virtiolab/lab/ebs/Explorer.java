@@ -275,37 +275,40 @@ public final class Explorer {
      * nor another before it depends.
      */
     private void seekSooner(Run.Outcome outcome, int step) {
-      Footprints footprints = outcome.footprints();
-      List<Integer> choices = new ArrayList<>();
-      outcome.points().forEach(point -> choices.add(point.choice()));
-      for (int at = 0; at < choices.size(); at++) {
-        List<CoreEvent> ran =
-            outcome.points().get(at).permutation(outcome.points().get(at).choice());
+      for (int at = 0; at < outcome.points().size(); at++) {
+        Orders.Point point = outcome.points().get(at);
+        List<CoreEvent> ran = point.permutation(point.choice());
         for (int culprit = 0; culprit < ran.size(); culprit++) {
-          Footprints.Span span = footprints.span(ran.get(culprit));
+          Footprints.Span span = outcome.footprints().span(ran.get(culprit));
           if (span != null && span.has(step)) {
-            List<CoreEvent> first = new ArrayList<>();
-            List<CoreEvent> behind = new ArrayList<>();
-            first.add(ran.get(culprit));
-            int saved = 0;
-            for (int i = culprit - 1; i >= 0; i--) {
-              CoreEvent before = ran.get(i);
-              if (first.stream().anyMatch(needed -> footprints.dependent(before, needed))) {
-                first.addFirst(before);
-              } else {
-                behind.addFirst(before);
-                saved += footprints.span(before) == null ? 0 : footprints.span(before).steps();
-              }
-            }
-            if (saved > 0 && step - saved < soonerFailsAt) {
-              soonerFailsAt = step - saved;
-              first.addAll(behind);
-              first.addAll(ran.subList(culprit + 1, ran.size()));
-              sooner = new ArrayList<>(choices);
-              sooner.set(at, outcome.points().get(at).choiceOf(first));
-            }
+            seekSooner(outcome, at, ran, culprit, step);
           }
         }
+      }
+    }
+
+    /** The same, for the handler that ran as number {@code culprit} after choice {@code at}. */
+    private void seekSooner(
+        Run.Outcome outcome, int at, List<CoreEvent> ran, int culprit, int step) {
+      Footprints footprints = outcome.footprints();
+      List<CoreEvent> order = new ArrayList<>();
+      List<CoreEvent> behind = new ArrayList<>();
+      order.add(ran.get(culprit));
+      int saved = 0;
+      for (CoreEvent before : ran.subList(0, culprit).reversed()) {
+        if (order.stream().anyMatch(needed -> footprints.dependent(before, needed))) {
+          order.addFirst(before);
+        } else {
+          behind.addFirst(before);
+          saved += footprints.span(before) == null ? 0 : footprints.span(before).steps();
+        }
+      }
+      if (saved > 0 && step - saved < soonerFailsAt) {
+        order.addAll(behind);
+        order.addAll(ran.subList(culprit + 1, ran.size()));
+        soonerFailsAt = step - saved;
+        sooner = new ArrayList<>(outcome.points().stream().map(Orders.Point::choice).toList());
+        sooner.set(at, outcome.points().get(at).choiceOf(order));
       }
     }
 
