@@ -33,9 +33,14 @@ final class ArpCache {
     KNOWN
   }
 
+  /**
+   * A datagram that waits: whom it is for, its protocol, whether to leave it whole, its payload.
+   */
+  record Waiting(int destination, int protocol, boolean dontFragment, byte[] payload) {}
+
   /** One neighbour. */
   static final class Neighbour {
-    private final byte[][] waiting = new byte[WAITING_PER_NEIGHBOUR][];
+    private final Waiting[] waiting = new Waiting[WAITING_PER_NEIGHBOUR];
     private State state = State.FREE;
     private int address;
     private long hardware;
@@ -57,8 +62,8 @@ final class ArpCache {
       return state == State.KNOWN;
     }
 
-    /** The ICMP message that has waited longest; null if none waits. */
-    byte[] firstWaiting() {
+    /** The datagram that has waited longest; null if none waits. */
+    Waiting firstWaiting() {
       return waitingCount == 0 ? null : waiting[0];
     }
 
@@ -111,21 +116,28 @@ final class ArpCache {
   }
 
   /**
-   * Keeps a message until the neighbour is known; the oldest makes way where there are too many.
+   * Keeps a datagram until the neighbour is known; the oldest makes way where there are too many.
    */
-  void await(Neighbour neighbour, MemorySegment bytes, int length) {
+  void await(
+      Neighbour neighbour,
+      int destination,
+      int protocol,
+      boolean dontFragment,
+      MemorySegment bytes,
+      int length) {
     if (neighbour.waitingCount == WAITING_PER_NEIGHBOUR) {
       neighbour.removeFirstWaiting();
       waitingInAll--;
       counters.increment(StackCounter.ARP_WAITING_DROPPED);
     }
+    byte[] payload = bytes.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
     neighbour.waiting[neighbour.waitingCount] =
-        bytes.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
+        new Waiting(destination, protocol, dontFragment, payload);
     neighbour.waitingCount++;
     waitingInAll++;
   }
 
-  /** The message that {@link Neighbour#firstWaiting()} showed has been sent. */
+  /** The datagram that {@link Neighbour#firstWaiting()} showed has been sent. */
   void removeFirstWaiting(Neighbour neighbour) {
     neighbour.removeFirstWaiting();
     waitingInAll--;

@@ -1,5 +1,6 @@
 package dev.virtiolab.firmware.stack;
 
+import dev.virtiolab.firmware.stack.bytes.NetworkBytes;
 import java.lang.foreign.MemorySegment;
 
 /** A view of an ARP packet; see {@link ArpLayout}. */

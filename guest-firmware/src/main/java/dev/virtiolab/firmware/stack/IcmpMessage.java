@@ -1,5 +1,7 @@
 package dev.virtiolab.firmware.stack;
 
+import dev.virtiolab.firmware.stack.bytes.InternetChecksum;
+import dev.virtiolab.firmware.stack.bytes.NetworkBytes;
 import java.lang.foreign.MemorySegment;
 
 /** A view of an ICMP message; see {@link IcmpLayout}. */
@@ -45,6 +47,16 @@ final class IcmpMessage {
 
   int dataLength() {
     return length - IcmpLayout.HEADER_BYTES;
+  }
+
+  /** Writes "Destination Unreachable" before {@code quoteLength} bytes that are there already. */
+  static void putUnreachable(MemorySegment bytes, long at, int code, int quoteLength) {
+    NetworkBytes.putU8(bytes, at + IcmpLayout.TYPE, IcmpLayout.UNREACHABLE);
+    NetworkBytes.putU8(bytes, at + IcmpLayout.CODE, code);
+    NetworkBytes.putU16(bytes, at + IcmpLayout.CHECKSUM, 0);
+    NetworkBytes.putI32(bytes, at + IcmpLayout.IDENTIFIER, 0);
+    int checksum = InternetChecksum.of(bytes, at, IcmpLayout.HEADER_BYTES + quoteLength);
+    NetworkBytes.putU16(bytes, at + IcmpLayout.CHECKSUM, checksum);
   }
 
   /** Writes the header before {@code dataLength} bytes that are there already, and the checksum. */

@@ -35,6 +35,7 @@ final class Ipv4Layout {
   static final int HEADER_BYTES = 20;
 
   static final int VERSION = 4;
+  static final int DONT_FRAGMENT = 0x4000;
   static final int MORE_FRAGMENTS = 0x2000;
   static final int OFFSET_MASK = 0x1fff;
 

@@ -1,5 +1,7 @@
 package dev.virtiolab.firmware.stack;
 
+import dev.virtiolab.firmware.stack.bytes.InternetChecksum;
+import dev.virtiolab.firmware.stack.bytes.NetworkBytes;
 import java.lang.foreign.MemorySegment;
 
 /** A view of an IPv4 packet; see {@link Ipv4Layout}. */
@@ -10,6 +12,7 @@ final class Ipv4Packet {
   private long at;
   private int headerLength;
   private int totalLength;
+  private int presentLength;
 
   /**
    * Looks at a packet in {@code length} bytes, if version, lengths and header checksum are right.
@@ -33,7 +36,46 @@ final class Ipv4Packet {
     this.at = at;
     headerLength = header;
     totalLength = total;
+    presentLength = total;
     return true;
+  }
+
+  /**
+   * Looks at the start of a packet of ours that somebody sends back: there is less of it than its
+   * header says, and routers have changed the header, so that its checksum says nothing.
+   */
+  boolean wrapQuoted(MemorySegment bytes, long at, int length) {
+    if (length < Ipv4Layout.HEADER_BYTES) {
+      return false;
+    }
+    int first = NetworkBytes.u8(bytes, at + Ipv4Layout.VERSION_AND_HEADER_LENGTH);
+    int header = (first & 0xf) * WORD_BYTES;
+    int total = NetworkBytes.u16(bytes, at + Ipv4Layout.TOTAL_LENGTH);
+    if (first >>> 4 != Ipv4Layout.VERSION
+        || header < Ipv4Layout.HEADER_BYTES
+        || header > length
+        || header > total) {
+      return false;
+    }
+    this.bytes = bytes;
+    this.at = at;
+    headerLength = header;
+    totalLength = total;
+    presentLength = Math.min(total, length);
+    return true;
+  }
+
+  MemorySegment bytes() {
+    return bytes;
+  }
+
+  int headerLength() {
+    return headerLength;
+  }
+
+  /** How much of the payload of a packet that was sent back is there, in bytes. */
+  int quotedLength() {
+    return presentLength - headerLength;
   }
 
   int identification() {

@@ -13,7 +13,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * ARP, IPv4 and ICMP echo over a Simple Network interface.
+ * ARP, IPv4 and ICMP over a Simple Network interface, and under transports that are {@linkplain
+ * #add added}.
  *
  * <p>{@link #open}, then {@link #poll} whenever there may be frames and {@link #tick} about ten
  * times a second, then {@link #close}. All from the firmware's thread, at TPL_CALLBACK or below.
@@ -23,8 +24,8 @@ import java.util.List;
  */
 public final class NetworkStack implements AutoCloseable {
   private static final int PAGE_BYTES = 4096;
-  private static final int TIME_TO_LIVE = 64;
   private static final int MAX_PINGS = 16;
+  private static final int MAX_TRANSPORTS = 4;
 
   /** Frames that one {@link #poll} takes at most. */
   private static final int POLL_BUDGET = 64;
@@ -36,12 +37,16 @@ public final class NetworkStack implements AutoCloseable {
   private final CpuMemory memory;
   private final CpuClock clock;
   private final SimpleNetwork snp;
+  private final Ipv4Interface self;
   private final int address;
 
   private final StackCounters counters = new StackCounters();
   private final ArpCache arp = new ArpCache(counters);
   private final Ipv4Reassembler reassembler = new Ipv4Reassembler(counters);
   private final TransmitPool transmit;
+  private final Ipv4Output output;
+  private final IcmpErrors errors;
+  private final IpTransport[] transports = new IpTransport[MAX_TRANSPORTS];
   private final Ping[] pings = new Ping[MAX_PINGS];
 
   private final EthernetFrame ethernet = new EthernetFrame();
@@ -53,13 +58,6 @@ public final class NetworkStack implements AutoCloseable {
   /** A frame as it came, copied out of guest memory. */
   private MemorySegment rx;
 
-  /** A frame in the making. */
-  private MemorySegment tx;
-
-  /** An ICMP message in the making. */
-  private final MemorySegment message =
-      MemorySegment.ofArray(new byte[Ipv4Layout.MAX_PAYLOAD_BYTES]);
-
   private boolean open;
   private boolean heldUp;
   private boolean initializedHere;
@@ -68,12 +66,12 @@ public final class NetworkStack implements AutoCloseable {
   private long rxPages;
   private int rxPageCount;
   private int rxBytes;
-  private int fragmentBytes;
   private int largestAnswerFrames;
-  private int identification;
   private int nextIdentifier = 1;
 
   /**
+   * A stack on a link with everyone.
+   *
    * @param address this host's
    */
   public NetworkStack(
@@ -82,15 +80,27 @@ public final class NetworkStack implements AutoCloseable {
       CpuClock clock,
       SimpleNetwork snp,
       Ipv4Address address) {
-    if (!address.isHost()) {
-      throw new IllegalArgumentException(address + " is no host's address");
-    }
+    this(bootServices, memory, clock, snp, Ipv4Interface.onLink(address));
+  }
+
+  /**
+   * @param self this host's address, link and gateway
+   */
+  public NetworkStack(
+      BootServices bootServices,
+      CpuMemory memory,
+      CpuClock clock,
+      SimpleNetwork snp,
+      Ipv4Interface self) {
     this.bootServices = bootServices;
     this.memory = memory;
     this.clock = clock;
     this.snp = snp;
-    this.address = address.bits();
+    this.self = self;
+    address = self.address().bits();
     transmit = new TransmitPool(bootServices, memory, snp, counters);
+    output = new Ipv4Output(self, arp, transmit, counters);
+    errors = new IcmpErrors(output, counters);
   }
 
   /**
@@ -127,6 +137,29 @@ public final class NetworkStack implements AutoCloseable {
     return counters;
   }
 
+  /** How a transport sends. */
+  public IpSender sender() {
+    return output;
+  }
+
+  /**
+   * Puts a transport on top: from now on it gets the datagrams of its protocol.
+   *
+   * @throws IllegalStateException if there are too many, or one of this protocol
+   */
+  public void add(IpTransport transport) {
+    for (int i = 0; i < transports.length; i++) {
+      if (transports[i] == null) {
+        transports[i] = transport;
+        return;
+      }
+      if (transports[i].protocol() == transport.protocol()) {
+        break;
+      }
+    }
+    throw new IllegalStateException("no place for protocol " + transport.protocol());
+  }
+
   /**
    * Handles the frames that are there, up to a bound, and sends what can be sent.
    *
@@ -139,7 +172,7 @@ public final class NetworkStack implements AutoCloseable {
     }
     long now = clock.nanos();
     transmit.pump();
-    serveWaiting();
+    output.serveWaiting();
     int handled = 0;
     while (handled < POLL_BUDGET) {
       if (transmit.room() < largestAnswerFrames) {
@@ -163,12 +196,26 @@ public final class NetworkStack implements AutoCloseable {
       handleFrame(length, now);
       transmit.pump();
     }
+    pumpTransports(now);
     return handled;
   }
 
+  private void pumpTransports(long now) {
+    boolean any = false;
+    for (IpTransport transport : transports) {
+      if (transport != null) {
+        any = true;
+        heldUp |= transport.pump(now);
+      }
+    }
+    if (any) {
+      transmit.pump();
+    }
+  }
+
   /**
-   * Whether the last {@link #poll} stopped for want of transmit buffers: frames may be there, and
-   * only the device can make room for the answers to them.
+   * Whether the last {@link #poll} stopped for want of transmit buffers: frames may be there, or be
+   * waiting to be sent, and only the device can make room.
    */
   public boolean isHeldUp() {
     return heldUp;
@@ -185,15 +232,15 @@ public final class NetworkStack implements AutoCloseable {
     }
     reassembler.expire(nowNanos);
     arp.expire(nowNanos);
-    for (int i = 0; i < ArpCache.NEIGHBOURS; i++) {
-      ArpCache.Neighbour neighbour = arp.resolving(i);
-      if (neighbour != null) {
-        askIfDue(neighbour, nowNanos);
-      }
-    }
+    output.askForNeighbours(nowNanos);
     for (Ping ping : pings) {
       if (ping != null) {
         ping.tick(nowNanos);
+      }
+    }
+    for (IpTransport transport : transports) {
+      if (transport != null) {
+        transport.tick(nowNanos);
       }
     }
     transmit.pump();
@@ -235,11 +282,12 @@ public final class NetworkStack implements AutoCloseable {
     if (transmit.room() < largestAnswerFrames) {
       return false;
     }
+    MemorySegment message = output.payload();
     ping.fill(message, IcmpLayout.HEADER_BYTES, sequence);
     IcmpMessage.putEcho(
         message, 0, IcmpLayout.ECHO_REQUEST, ping.identifier(), sequence, ping.payloadBytes());
     counters.increment(StackCounter.ECHO_REQUESTS_OUT);
-    sendMessage(ping.target().bits(), IcmpLayout.HEADER_BYTES + ping.payloadBytes(), clock.nanos());
+    sendIcmp(ping.target().bits(), IcmpLayout.HEADER_BYTES + ping.payloadBytes(), clock.nanos());
     transmit.pump();
     return true;
   }
@@ -291,12 +339,9 @@ public final class NetworkStack implements AutoCloseable {
       return status;
     }
     rx = MemorySegment.ofArray(new byte[rxBytes]);
-    tx = MemorySegment.ofArray(new byte[EthernetLayout.HEADER_BYTES + mode.maxPacketSize]);
     hardware = mode.currentAddress.bits();
-    int payload = mode.maxPacketSize - Ipv4Layout.HEADER_BYTES;
-    fragmentBytes = payload / Ipv4Layout.UNIT_BYTES * Ipv4Layout.UNIT_BYTES;
-    // One more for a question that precedes it.
-    largestAnswerFrames = frames(Ipv4Layout.MAX_PAYLOAD_BYTES) + 1;
+    output.open(mode.maxPacketSize, hardware);
+    largestAnswerFrames = output.largestAnswerFrames();
     return largestAnswerFrames <= TransmitPool.FRAMES ? EfiStatus.SUCCESS : EfiStatus.UNSUPPORTED;
   }
 
@@ -371,12 +416,13 @@ public final class NetworkStack implements AutoCloseable {
     if (!request) {
       counters.increment(StackCounter.ARP_REPLIES_IN);
       transmit.pump();
-      serveWaiting();
+      output.serveWaiting();
     } else if (forUs) {
       counters.increment(StackCounter.ARP_REQUESTS_IN);
       counters.increment(StackCounter.ARP_REPLIES_OUT);
-      sendArp(ArpLayout.REPLY, arpPacket.senderHardware(), arpPacket.senderHardware(), sender);
-      serveWaiting();
+      long asker = arpPacket.senderHardware();
+      output.sendArp(ArpLayout.REPLY, asker, asker, sender);
+      output.serveWaiting();
     }
   }
 
@@ -385,23 +431,49 @@ public final class NetworkStack implements AutoCloseable {
       counters.increment(StackCounter.IPV4_MALFORMED);
     } else if (ipv4.destination() != address) {
       counters.increment(StackCounter.IPV4_NOT_OURS);
-    } else if (!Ipv4Address.isHost(ipv4.source()) || ipv4.source() == address) {
+    } else if (!self.isHost(ipv4.source()) || ipv4.source() == address) {
       counters.increment(StackCounter.IPV4_BAD_SOURCE);
-    } else if (ipv4.protocol() != Ipv4Layout.PROTOCOL_ICMP) {
+    } else if (!isSpoken(ipv4.protocol())) {
       counters.increment(StackCounter.IPV4_OTHER_PROTOCOL);
     } else if (!ipv4.isFragment()) {
-      handleIcmp(rx, ipv4.payloadOffset(), ipv4.payloadLength(), now);
+      handleDatagram(rx, ipv4.payloadOffset(), ipv4.payloadLength(), now);
     } else {
       counters.increment(StackCounter.FRAGMENTS_IN);
       if (reassembler.add(ipv4, rx, now)) {
-        handleIcmp(reassembler.bytes(), 0, reassembler.length(), now);
+        handleDatagram(reassembler.bytes(), 0, reassembler.length(), now);
       }
+    }
+  }
+
+  private boolean isSpoken(int protocol) {
+    return protocol == Ipv4Layout.PROTOCOL_ICMP || transport(protocol) != null;
+  }
+
+  private IpTransport transport(int protocol) {
+    for (IpTransport transport : transports) {
+      if (transport != null && transport.protocol() == protocol) {
+        return transport;
+      }
+    }
+    return null;
+  }
+
+  private void handleDatagram(MemorySegment bytes, long at, int length, long now) {
+    int protocol = ipv4.protocol();
+    if (protocol == Ipv4Layout.PROTOCOL_ICMP) {
+      handleIcmp(bytes, at, length, now);
+    } else if (!transport(protocol).receive(ipv4.source(), bytes, at, length, now)
+        // Of a datagram that came in pieces the first one is no longer there to be quoted.
+        && !ipv4.isFragment()) {
+      errors.portUnreachable(ipv4, now);
     }
   }
 
   private void handleIcmp(MemorySegment bytes, long at, int length, long now) {
     if (!icmp.wrap(bytes, at, length)) {
       counters.increment(StackCounter.ICMP_MALFORMED);
+    } else if (icmp.type() == IcmpLayout.UNREACHABLE) {
+      errors.receive(icmp, transports, now);
     } else if (icmp.code() != 0) {
       counters.increment(StackCounter.ICMP_OTHER);
     } else {
@@ -417,11 +489,12 @@ public final class NetworkStack implements AutoCloseable {
   private void answerEcho(long now) {
     counters.increment(StackCounter.ECHO_REQUESTS_IN);
     int data = icmp.dataLength();
+    MemorySegment message = output.payload();
     MemorySegment.copy(icmp.bytes(), icmp.dataOffset(), message, IcmpLayout.HEADER_BYTES, data);
     IcmpMessage.putEcho(
         message, 0, IcmpLayout.ECHO_REPLY, icmp.identifier(), icmp.sequence(), data);
     counters.increment(StackCounter.ECHO_REPLIES_OUT);
-    sendMessage(ipv4.source(), IcmpLayout.HEADER_BYTES + data, now);
+    sendIcmp(ipv4.source(), IcmpLayout.HEADER_BYTES + data, now);
   }
 
   private StackCounter deliverReply(long now) {
@@ -435,71 +508,7 @@ public final class NetworkStack implements AutoCloseable {
     return StackCounter.ECHO_REPLY_STRAY;
   }
 
-  /** Sends {@link #message}, or keeps it until its destination is known. */
-  private void sendMessage(int destination, int length, long now) {
-    ArpCache.Neighbour neighbour = arp.lookup(destination, now);
-    askIfDue(neighbour, now);
-    if (neighbour.isKnown() && neighbour.firstWaiting() == null) {
-      sendFragments(neighbour, message, length);
-    } else {
-      arp.await(neighbour, message, length);
-    }
-  }
-
-  /** Sends what waited for neighbours that are known by now, as far as there is room. */
-  private void serveWaiting() {
-    ArpCache.Neighbour neighbour = arp.nextToServe();
-    while (neighbour != null) {
-      byte[] waiting = neighbour.firstWaiting();
-      if (transmit.room() < frames(waiting.length)) {
-        return;
-      }
-      sendFragments(neighbour, MemorySegment.ofArray(waiting), waiting.length);
-      arp.removeFirstWaiting(neighbour);
-      neighbour = arp.nextToServe();
-    }
-  }
-
-  /** RFC 791, 3.2, "An Example Fragmentation Procedure". */
-  private void sendFragments(ArpCache.Neighbour neighbour, MemorySegment payload, int length) {
-    int id = identification++ & 0xffff;
-    int offset = 0;
-    do {
-      int bytes = Math.min(fragmentBytes, length - offset);
-      boolean more = offset + bytes < length;
-      EthernetFrame.put(tx, neighbour.hardware(), hardware, EthernetLayout.TYPE_IPV4);
-      Ipv4Packet.put(
-          tx,
-          EthernetLayout.HEADER_BYTES,
-          bytes,
-          id,
-          (more ? Ipv4Layout.MORE_FRAGMENTS : 0) | offset / Ipv4Layout.UNIT_BYTES,
-          TIME_TO_LIVE,
-          Ipv4Layout.PROTOCOL_ICMP,
-          address,
-          neighbour.address());
-      int header = EthernetLayout.HEADER_BYTES + Ipv4Layout.HEADER_BYTES;
-      MemorySegment.copy(payload, offset, tx, header, bytes);
-      transmit.send(tx, header + bytes);
-      offset += bytes;
-    } while (offset < length);
-  }
-
-  private int frames(int payloadBytes) {
-    return (payloadBytes + fragmentBytes - 1) / fragmentBytes;
-  }
-
-  private void askIfDue(ArpCache.Neighbour neighbour, long now) {
-    if (transmit.room() > 0 && arp.shouldAsk(neighbour, now)) {
-      counters.increment(StackCounter.ARP_REQUESTS_OUT);
-      sendArp(ArpLayout.REQUEST, EthernetLayout.BROADCAST, 0, neighbour.address());
-    }
-  }
-
-  private void sendArp(int operation, long destination, long targetHardware, int target) {
-    EthernetFrame.put(tx, destination, hardware, EthernetLayout.TYPE_ARP);
-    ArpPacket.put(
-        tx, EthernetLayout.HEADER_BYTES, operation, hardware, address, targetHardware, target);
-    transmit.send(tx, EthernetLayout.HEADER_BYTES + ArpLayout.BYTES);
+  private void sendIcmp(int destination, int length, long now) {
+    output.send(destination, Ipv4Layout.PROTOCOL_ICMP, length, false, now);
   }
 }

@@ -32,8 +32,10 @@ public enum StackCounter {
   IPV4_NOT_OURS,
   /** From an address that no host has. */
   IPV4_BAD_SOURCE,
-  /** No ICMP. */
+  /** Neither ICMP nor a transport that is there. */
   IPV4_OTHER_PROTOCOL,
+  /** For somebody who is not on the link, and there is no gateway. */
+  IPV4_NO_ROUTE,
   FRAGMENTS_IN,
   /** A fragment without payload, of odd length, or past the end of the largest datagram. */
   FRAGMENT_MALFORMED,
@@ -48,8 +50,16 @@ public enum StackCounter {
   REASSEMBLY_EVICTED,
   /** Too short, or a bad checksum. */
   ICMP_MALFORMED,
-  /** Neither echo request nor echo reply. */
+  /** Neither echo request, echo reply nor "destination unreachable". */
   ICMP_OTHER,
+  /** "Destination unreachable" sent: nobody has the port. */
+  UNREACHABLE_OUT,
+  /** Not sent, since too many were. */
+  UNREACHABLE_RATIONED,
+  /** Received, and about a datagram that a transport may have sent. */
+  UNREACHABLE_IN,
+  /** Received about nothing of ours, or cut too short to tell. */
+  UNREACHABLE_STRAY,
   ECHO_REQUESTS_IN,
   ECHO_REPLIES_OUT,
   ECHO_REQUESTS_OUT,

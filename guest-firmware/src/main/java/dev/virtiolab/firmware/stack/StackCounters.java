@@ -17,7 +17,8 @@ public final class StackCounters {
     return (long) COUNT.getOpaque(counts, counter.ordinal());
   }
 
-  void increment(StackCounter counter) {
+  /** Counts; from the firmware's thread only. */
+  public void increment(StackCounter counter) {
     int index = counter.ordinal();
     // One writer, so a plain read of our own value; opaque store for the reader in value().
     COUNT.setOpaque(counts, index, counts[index] + 1);

@@ -3,6 +3,7 @@ package dev.virtiolab.firmware.stack;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import dev.virtiolab.firmware.fixture.Seed;
+import dev.virtiolab.firmware.stack.bytes.InternetChecksum;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.SplittableRandom;

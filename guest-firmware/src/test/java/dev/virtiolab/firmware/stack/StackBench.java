@@ -25,8 +25,19 @@ final class StackBench {
   final VirtualClock clock = new VirtualClock();
   final DxeCore core = new DxeCore(memory, clock, HandOffs.withRam(RAM_BYTES));
   final FakeSimpleNetwork snp = new FakeSimpleNetwork(memory, new MacAddress(Packets.GUEST_MAC));
-  final NetworkStack stack =
-      new NetworkStack(core, memory, clock, snp, new Ipv4Address(Packets.GUEST));
+  final NetworkStack stack;
+
+  /** A guest on a link with everyone. */
+  StackBench() {
+    this(new Ipv4Address(Packets.GUEST).toString());
+  }
+
+  /**
+   * @param self the guest's interface
+   */
+  StackBench(String self) {
+    stack = new NetworkStack(core, memory, clock, snp, Ipv4Interface.parse(self));
+  }
 
   StackBench open() {
     assertEquals(EfiStatus.SUCCESS, stack.open());
