@@ -6,7 +6,6 @@ import java.lang.foreign.ValueLayout;
 import java.net.Inet4Address;
 import java.net.InetSocketAddress;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 
 /**
@@ -21,8 +20,8 @@ import java.util.Objects;
  * negative numbers of {@link Errno}. One thread uses a socket, another may {@link #awaitRoom}.
  */
 public final class DatagramSocket implements AutoCloseable {
-  /** The longest path of a unix socket, in bytes: sun_path and its NUL. */
-  public static final int MAX_PATH_BYTES = 107;
+  /** The longest path of a unix socket, in bytes: sun_path without its NUL. */
+  public static final int MAX_PATH_BYTES = UnixAddress.MAX_PATH_BYTES;
 
   // struct sockaddr_in { sa_family_t family; in_port_t port; struct in_addr addr; char zero[8]; }
   private static final int FAMILY = 0;
@@ -30,10 +29,7 @@ public final class DatagramSocket implements AutoCloseable {
   private static final int ADDRESS = 4;
   private static final int SOCKADDR_IN_BYTES = 16;
 
-  // struct sockaddr_un { sa_family_t family; char path[108]; }
-  private static final int PATH = 2;
-
-  private static final int SOCKADDR_MAX_BYTES = PATH + MAX_PATH_BYTES + 1;
+  private static final int SOCKADDR_MAX_BYTES = UnixAddress.MAX_BYTES;
 
   private static final ValueLayout.OfShort BE16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
@@ -86,8 +82,8 @@ public final class DatagramSocket implements AutoCloseable {
    * @throws PosixException EADDRINUSE where the file exists, ENOENT, EACCES
    */
   public static DatagramSocket unix(String local, String remote) {
-    MemorySegment here = sockaddr(local);
-    MemorySegment there = sockaddr(remote);
+    MemorySegment here = UnixAddress.of(local);
+    MemorySegment there = UnixAddress.of(remote);
     OwnedFd fd = socket(LibC.AF_UNIX);
     bind(fd, here, "bind unix " + local);
     return new DatagramSocket(fd, socket(LibC.AF_UNIX), there);
@@ -95,7 +91,7 @@ public final class DatagramSocket implements AutoCloseable {
 
   /** Whether a process has a datagram socket bound at {@code path}. */
   public static boolean isBound(String path) {
-    MemorySegment address = sockaddr(path);
+    MemorySegment address = UnixAddress.of(path);
     try (OwnedFd asking = socket(LibC.AF_UNIX)) {
       // ECONNREFUSED: a file that nobody holds. Anything else, EPERM for one: somebody does.
       return LibC.connect(asking.number(), address.address(), (int) address.byteSize()) == 0
@@ -196,18 +192,6 @@ public final class DatagramSocket implements AutoCloseable {
     sockaddr.set(ValueLayout.JAVA_SHORT, FAMILY, (short) LibC.AF_INET);
     sockaddr.set(BE16, PORT, (short) address.getPort());
     MemorySegment.copy(inet4.getAddress(), 0, sockaddr, ValueLayout.JAVA_BYTE, ADDRESS, 4);
-    return sockaddr;
-  }
-
-  private static MemorySegment sockaddr(String path) {
-    byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
-    if (bytes.length == 0 || bytes.length > MAX_PATH_BYTES) {
-      throw new IllegalArgumentException(
-          "a path of " + bytes.length + " bytes; it has from 1 to " + MAX_PATH_BYTES);
-    }
-    MemorySegment sockaddr = Arena.ofAuto().allocate(PATH + bytes.length + 1L, Long.BYTES);
-    sockaddr.set(ValueLayout.JAVA_SHORT, FAMILY, (short) LibC.AF_UNIX);
-    MemorySegment.copy(bytes, 0, sockaddr, ValueLayout.JAVA_BYTE, PATH, bytes.length);
     return sockaddr;
   }
 

@@ -1,7 +1,10 @@
 package dev.virtiolab.posix;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /**
  * A wake-up that poll(2) can wait for: eventfd(2), non-blocking.
@@ -26,6 +29,27 @@ public final class EventFd implements AutoCloseable {
   public static EventFd create() {
     int fd = LibC.eventfd(0, LibC.EFD_NONBLOCK | LibC.EFD_CLOEXEC);
     return new EventFd(new OwnedFd(LibC.check(fd, "eventfd")));
+  }
+
+  /**
+   * Takes over one that a peer passed, to signal it or to be signalled. It is made non-blocking,
+   * which its other owners notice; should one of them undo that, it can block who signals.
+   *
+   * @param fd owned by what is returned; closed if this throws
+   * @throws BadDescriptorException EINVAL if it is no eventfd
+   */
+  public static EventFd adopt(OwnedFd fd) throws BadDescriptorException {
+    try {
+      Path kind = Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd.number()));
+      if (kind.toString().equals("anon_inode:[eventfd]")
+          && LibC.fcntl(fd.number(), LibC.F_SETFL, LibC.O_RDWR | LibC.O_NONBLOCK) == 0) {
+        return new EventFd(fd);
+      }
+    } catch (IOException e) {
+      // No link, no eventfd.
+    }
+    fd.close();
+    throw new BadDescriptorException(Errno.EINVAL, "the descriptor is no eventfd");
   }
 
   /** The descriptor, still owned by this object; readable while signalled. */

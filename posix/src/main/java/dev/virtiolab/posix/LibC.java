@@ -33,13 +33,19 @@ final class LibC {
   static final int SOCK_DGRAM = 2;
   static final int SOCK_NONBLOCK = O_NONBLOCK;
   static final int SOCK_CLOEXEC = O_CLOEXEC;
+  static final int MSG_CTRUNC = 0x8;
   static final int MSG_TRUNC = 0x20;
   static final int MSG_NOSIGNAL = 0x4000;
+  static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
   static final int SOL_SOCKET = 1;
+  static final int SCM_RIGHTS = 1;
   static final int SO_REUSEADDR = 2;
+
+  static final int AT_EMPTY_PATH = 0x1000;
 
   static final int F_GETFD = 1;
   static final int F_SETFD = 2;
+  static final int F_SETFL = 4;
   static final int FD_CLOEXEC = 1;
 
   static final int SIG_SETMASK = 2;
@@ -99,6 +105,12 @@ final class LibC {
 
   static native long recvfrom(
       int fd, long buffer, long length, int flags, long address, long addressLength);
+
+  static native long sendmsg(int fd, long message, int flags);
+
+  static native long recvmsg(int fd, long message, int flags);
+
+  static native int statx(int folder, String path, int flags, int mask, long buffer);
 
   static native int execvp(long file, long argv);
 

@@ -18,6 +18,10 @@ final class MachineOptions {
   /** What VirtioNetDxe's receive buffers hold. */
   private static final int ETHERNET_MTU = 1500;
 
+  static final String MTU_DESCRIPTION =
+      "offer VIRTIO_NET_F_MTU with this value, 68 to 1500 (default: where the wire takes less than"
+          + " 1500, that; else the feature is not offered)";
+
   @Option(
       names = "--platform",
       paramLabel = "pc|vtd|noncoherent|sev",
@@ -45,12 +49,7 @@ final class MachineOptions {
               + ")")
   private String mac;
 
-  @Option(
-      names = "--mtu",
-      paramLabel = "BYTES",
-      description =
-          "offer VIRTIO_NET_F_MTU with this value, 68 to 1500 (default: where the wire takes less than"
-              + " 1500, that; else the feature is not offered)")
+  @Option(names = "--mtu", paramLabel = "BYTES", description = MTU_DESCRIPTION)
   private Integer mtu;
 
   @Option(
@@ -83,7 +82,7 @@ final class MachineOptions {
         platform(),
         slot(),
         mac(mac == null ? defaultMac : mac),
-        mtu(),
+        mtu(mtu),
         BounceSlotsWord.parse(bounceSlots),
         seed == null ? OptionalLong.empty() : OptionalLong.of(seed));
   }
@@ -105,7 +104,12 @@ final class MachineOptions {
     throw LabException.usage("--slot is root-bus or root-port, not " + slot);
   }
 
-  private static MacAddress mac(String mac) {
+  /**
+   * Reads {@code --mac}.
+   *
+   * @throws LabException if it does not name one station
+   */
+  static MacAddress mac(String mac) {
     MacAddress address;
     try {
       address = MacAddress.parse(mac);
@@ -118,7 +122,12 @@ final class MachineOptions {
     return address;
   }
 
-  private OptionalInt mtu() {
+  /**
+   * Reads {@code --mtu}, null where it is not given.
+   *
+   * @throws LabException if it is out of its range
+   */
+  static OptionalInt mtu(Integer mtu) {
     if (mtu == null) {
       return OptionalInt.empty();
     }

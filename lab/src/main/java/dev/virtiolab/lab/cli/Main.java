@@ -28,6 +28,7 @@ import picocli.CommandLine.TypeConversionException;
       PingCommand.class,
       IperfCommand.class,
       UpCommand.class,
+      ServeCommand.class,
       DmaCheckCommand.class,
       EbsCommand.class,
       BenchCommand.class,

@@ -81,7 +81,7 @@ final class UpCommand implements Callable<Integer> {
               segment.tapName(),
               segment.hostAddress(),
               segment.guestAddress(),
-              here ? "" : enterCommand());
+              here ? "" : NetworkNamespace.enterCommand());
       if (json) {
         out.println(Json.of(report));
       } else {
@@ -127,12 +127,5 @@ final class UpCommand implements Callable<Integer> {
       }
     }
     return 0;
-  }
-
-  private static String enterCommand() {
-    String target = "nsenter --target " + ProcessHandle.current().pid();
-    return NetworkNamespace.ownsUsers()
-        ? target + " --user --preserve-credentials --net"
-        : "sudo " + target + " --net";
   }
 }

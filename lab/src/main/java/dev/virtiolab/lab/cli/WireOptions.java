@@ -103,6 +103,19 @@ final class WireOptions {
   }
 
   /**
+   * Refuses what needs a machine of the lab's own.
+   *
+   * @throws LabException if it was asked for
+   */
+  void refuseForServe() {
+    if (trace != null || metrics != null) {
+      throw LabException.usage(
+          (trace != null ? "--trace" : "--metrics")
+              + " is of a machine that runs here; what serve hands out runs elsewhere");
+    }
+  }
+
+  /**
    * Reads an address.
    *
    * @throws LabException if it is none

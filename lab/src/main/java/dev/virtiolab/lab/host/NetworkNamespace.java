@@ -40,6 +40,14 @@ public final class NetworkNamespace {
     return "user".equals(System.getProperty(ENTERED));
   }
 
+  /** What a user types before a command that is to run in this process's network. */
+  public static String enterCommand() {
+    String target = "nsenter --target " + ProcessHandle.current().pid();
+    return ownsUsers()
+        ? target + " --user --preserve-credentials --net"
+        : "sudo " + target + " --net";
+  }
+
   /**
    * Starts this process over in a namespace of its own; returns at once where that has been done.
    *

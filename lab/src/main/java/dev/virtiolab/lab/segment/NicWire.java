@@ -1,0 +1,119 @@
+package dev.virtiolab.lab.segment;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.net.BackendOpenException;
+import dev.virtiolab.net.BackendSpec;
+import dev.virtiolab.net.BackendSpecException;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.TapBackend;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * The wire of a NIC whose guest is somebody else's: any {@code --backend}, with its faults and its
+ * capture. Where it is a TAP, the host has {@value #HOST} on it.
+ */
+public final class NicWire implements AutoCloseable {
+  private static final String HOST = "192.0.2.1/24";
+
+  private final String name;
+  private final Optional<TapBackend> tap;
+  private final NetBackend end;
+  private final Optional<WireFaults> faults;
+
+  private NicWire(String name, Optional<TapBackend> tap, Segment.Wire.Plug plug) {
+    this.name = name;
+    this.tap = tap;
+    end = plug.end();
+    faults = plug.faults();
+  }
+
+  /** Whether {@code backend} is a TAP, for which a network namespace of its own is made. */
+  public static boolean isTap(String backend) {
+    return parse(backend) instanceof BackendSpec.TapInterface;
+  }
+
+  /**
+   * Opens the wire, in this process's network namespace.
+   *
+   * @param mtu what the NIC will offer, for a TAP's
+   * @param seed what the faults follow from
+   * @throws LabException if it cannot be had
+   */
+  public static NicWire open(Segment.Wire wire, OptionalInt mtu, OptionalLong seed) {
+    BackendSpec spec = parse(wire.backend());
+    if (spec instanceof BackendSpec.TapInterface tapSpec) {
+      return openTap(tapSpec, wire, mtu, seed);
+    }
+    if (!wire.joined().isEmpty()) {
+      throw LabException.usage("the first of several --backend is a TAP, not " + wire.backend());
+    }
+    NetBackend end = open(spec);
+    String name = end.toString();
+    try {
+      return new NicWire(name, Optional.empty(), wire.dress(end, seed));
+    } catch (RuntimeException e) {
+      end.close();
+      throw e;
+    }
+  }
+
+  private static NicWire openTap(
+      BackendSpec.TapInterface spec, Segment.Wire wire, OptionalInt mtu, OptionalLong seed) {
+    TapBackend tap = TapLink.open(spec);
+    NetBackend end = tap;
+    try {
+      if (!wire.joined().isEmpty()) {
+        end = Joint.of(wire.backend(), tap, wire.joined(), mtu).plug();
+      }
+      TapLink.configure(tap.name(), HOST, mtu.orElse(end.mtu().orElse(Segment.ETHERNET_MTU)));
+      return new NicWire(tap.name(), Optional.of(tap), wire.dress(end, seed));
+    } catch (RuntimeException e) {
+      end.close();
+      throw e;
+    }
+  }
+
+  private static BackendSpec parse(String backend) {
+    try {
+      return BackendSpec.parse(backend);
+    } catch (BackendSpecException e) {
+      throw LabException.usage(e.getMessage(), e);
+    }
+  }
+
+  private static NetBackend open(BackendSpec spec) {
+    try {
+      return spec.open();
+    } catch (BackendOpenException e) {
+      throw LabException.usage(e.getMessage(), e);
+    }
+  }
+
+  /** What the NIC is plugged into. */
+  public NetBackend end() {
+    return end;
+  }
+
+  /** The TAP's name, or the wire as on the command line. */
+  public String name() {
+    return name;
+  }
+
+  /** The host's address on it, with its prefix; empty where it is no TAP. */
+  public String hostAddress() {
+    return tap.isPresent() ? HOST : "";
+  }
+
+  /** What befell the frames so far; empty where no faults were asked for. */
+  public Optional<FaultReport> faults() {
+    return faults.map(WireFaults::report);
+  }
+
+  /** Closes it, and everything that was joined with it; nobody may be using it. */
+  @Override
+  public void close() {
+    end.close();
+  }
+}

@@ -1,0 +1,26 @@
+package dev.virtiolab.lab.serve;
+
+import dev.virtiolab.firmware.uefi.MacAddress;
+import java.util.OptionalInt;
+
+/**
+ * What NIC to serve, and where.
+ *
+ * @param socket path of the unix socket
+ * @param mac its Ethernet address
+ * @param mtu what VIRTIO_NET_F_MTU offers, in bytes; empty: what the wire takes, if that is less
+ *     than 1500, else the feature is not offered
+ * @param allowUnsealed whether to take memory that its owner could shrink, and thereby end this
+ *     process
+ */
+public record ServeConfig(String socket, MacAddress mac, OptionalInt mtu, boolean allowUnsealed) {
+
+  /** The octets of the address. */
+  byte[] macBytes() {
+    byte[] octets = new byte[6];
+    for (int i = 0; i < octets.length; i++) {
+      octets[i] = mac.octet(i);
+    }
+    return octets;
+  }
+}

@@ -1,0 +1,52 @@
+package dev.virtiolab.lab.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import org.junit.jupiter.api.Test;
+
+/** What {@code vlab serve} refuses: one line, exit code 2. */
+class ServeCommandTest {
+
+  @Test
+  void thePlatformIsTheHypervisors() {
+    assertRefused("the hypervisor", "--vfio-user", "sock", "--platform", "sev");
+    assertRefused("the hypervisor", "--vhost-user", "sock", "--platform", "pc");
+  }
+
+  @Test
+  void oneDoorNoMoreNoLess() {
+    assertRefused("Missing required argument");
+    assertRefused("mutually exclusive", "--vfio-user", "one", "--vhost-user", "two");
+  }
+
+  @Test
+  void aTimelineIsOfAMachineThatRunsHere() {
+    assertRefused("--trace is of", "--vfio-user", "sock", "--trace", "file");
+    assertRefused("--metrics is of", "--vfio-user", "sock", "--metrics", "0");
+  }
+
+  @Test
+  void numbersAndWordsAreLookedAtFirst() {
+    assertRefused("--mac ff:ff:ff:ff:ff:ff", "--vfio-user", "s", "--mac", "ff:ff:ff:ff:ff:ff");
+    assertRefused("--mtu is from", "--vfio-user", "s", "--mtu", "9");
+    assertRefused("no-such", "--vfio-user", "s", "--backend", "no-such");
+    assertRefused(
+        "the first of several", "--vfio-user", "s", "--backend", "sink", "--backend", "tap");
+  }
+
+  private static void assertRefused(String words, String... arguments) {
+    StringWriter err = new StringWriter();
+    String[] line = new String[arguments.length + 1];
+    line[0] = "serve";
+    System.arraycopy(arguments, 0, line, 1, arguments.length);
+    StringWriter out = new StringWriter();
+    int exitCode = Main.execute(new PrintWriter(out), new PrintWriter(err), line);
+    assertEquals(2, exitCode, err.toString());
+    assertTrue(err.toString().contains(words), err.toString());
+    assertEquals(1, err.toString().lines().count(), err.toString());
+    assertEquals("", out.toString());
+  }
+}
