@@ -21,4 +21,12 @@ public interface BusMemory {
    *     IOMMU that records faults has recorded it
    */
   boolean resolve(long address, DmaAccess access, DmaWindow window);
+
+  /**
+   * Whether an address may be {@link DmaFault#TRANSLATION_PENDING}: who must not stop half-way then
+   * resolves all that it needs before it begins.
+   */
+  default boolean mayPend() {
+    return false;
+  }
 }

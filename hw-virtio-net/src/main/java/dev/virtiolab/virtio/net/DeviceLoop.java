@@ -27,8 +27,12 @@ public final class DeviceLoop implements AutoCloseable {
   private final VirtioNet device;
   private final long spinNanos;
   private final EventFd wakeFd = EventFd.create();
-  private final Poll wakeOnly = new Poll(1);
-  private final Poll wakeOrFrame = new Poll(2);
+  private final Poll wakeOnly = new Poll(2);
+  private final Poll wakeOrFrame = new Poll(3);
+
+  /** In both. */
+  private final int kick;
+
   private final Thread thread;
 
   private volatile boolean woken;
@@ -42,6 +46,8 @@ public final class DeviceLoop implements AutoCloseable {
     this.spinNanos = spinNanos;
     wakeOnly.add(wakeFd.fd());
     wakeOrFrame.add(wakeFd.fd());
+    kick = wakeOnly.add(device.kickFd());
+    wakeOrFrame.add(device.kickFd());
     wakeOrFrame.add(device.readableFd());
     thread = Thread.ofPlatform().name(name).daemon().unstarted(this::run);
   }
@@ -170,10 +176,10 @@ public final class DeviceLoop implements AutoCloseable {
     // stopping as well: the loop may have cleared the woken that close() stored with it.
     if (rest != VirtioNet.Rest.NONE && !woken && !stopping) {
       sleeps++;
-      switch (rest) {
-        case WAKE -> wakeOnly.await(Poll.FOREVER);
-        case WAKE_OR_FRAME -> wakeOrFrame.await(Poll.FOREVER);
-        case NONE -> throw new AssertionError("nothing to wait for");
+      Poll waiting = rest == VirtioNet.Rest.WAKE ? wakeOnly : wakeOrFrame;
+      waiting.await(device.restNanos());
+      if (waiting.readable(kick)) {
+        device.takeKicks();
       }
       wakeFd.drain();
     }

@@ -14,6 +14,8 @@ public enum Drop {
   TX_DMA_FAULT("a transmit buffer cannot be read"),
   /** Transmit: no link. */
   TX_LINK_DOWN("a frame was sent without a link"),
+  /** Transmit: the queue is running and disabled (vhost-user, "Ring states"). */
+  TX_DISABLED("a frame was sent through a queue that is disabled"),
   /** Receive: longer than the next buffer, which stays with the device. */
   RX_NO_ROOM("a frame is longer than the receive buffer"),
   /** Receive: longer than the MTU that was negotiated; no buffer was taken. */

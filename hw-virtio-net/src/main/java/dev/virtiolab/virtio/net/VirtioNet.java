@@ -15,6 +15,7 @@ import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.queue.Chain;
 import dev.virtiolab.virtio.queue.Outcome;
 import dev.virtiolab.virtio.queue.QueueCounters;
+import dev.virtiolab.virtio.queue.QueueResume;
 import dev.virtiolab.virtio.queue.QueueState;
 import dev.virtiolab.virtio.queue.SplitQueue;
 import dev.virtiolab.virtio.transport.VirtioDevice;
@@ -247,7 +248,7 @@ public final class VirtioNet implements VirtioDevice {
         return Rest.WAKE;
       }
       boolean toSend = transmit.enableKicks() && !txHeld;
-      boolean room = receive.enableKicks();
+      boolean room = receive.enableKicks() && transport.queueEnabled(RECEIVE_QUEUE);
       boolean frame = backend.peek() != 0;
       if (room && !frame) {
         // With buffers to spare it is a frame that is waited for: each further buffer would wake
@@ -266,6 +267,25 @@ public final class VirtioNet implements VirtioDevice {
 
   int readableFd() {
     return backend.readableFd();
+  }
+
+  /** Where a kick is seen without a call; -1 if nowhere. */
+  int kickFd() {
+    return transport.kickFd();
+  }
+
+  void takeKicks() {
+    transport.lock().lock();
+    try {
+      transport.takeKicks();
+    } finally {
+      transport.lock().unlock();
+    }
+  }
+
+  /** How long to sleep at most. */
+  long restNanos() {
+    return transport.restNanos();
   }
 
   /** Sets what to run when there may be work; any thread runs it. */
@@ -372,6 +392,9 @@ public final class VirtioNet implements VirtioDevice {
     if (!linkUp) {
       return drop(Drop.TX_LINK_DOWN);
     }
+    if (!transport.queueEnabled(TRANSMIT_QUEUE)) {
+      return drop(Drop.TX_DISABLED);
+    }
     if (!backend.claim(length)) {
       txHeld = true;
       return -1;
@@ -389,7 +412,9 @@ public final class VirtioNet implements VirtioDevice {
 
   private int receive(int budget) {
     int received = 0;
-    for (int seen = 0; seen < budget; seen++) {
+    // What arrives for a queue that is disabled waits on the wire, as where there are no buffers.
+    int most = transport.queueEnabled(RECEIVE_QUEUE) ? budget : 0;
+    for (int seen = 0; seen < most; seen++) {
       int length = backend.peek();
       if (length == 0) {
         break;
@@ -420,7 +445,7 @@ public final class VirtioNet implements VirtioDevice {
         continue;
       }
       DmaFault fault = store(length);
-      if (fault == DmaFault.BUS_MASTER_DISABLED) {
+      if (fault.mayPass()) {
         leave(receive, RECEIVE_QUEUE);
         break;
       }
@@ -458,8 +483,8 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   private int notReadable(DmaFault fault) {
-    // The driver took the bus away in mid-batch: the chain is fine and waits.
-    return fault == DmaFault.BUS_MASTER_DISABLED ? -1 : drop(Drop.TX_DMA_FAULT);
+    // The driver took the bus away in mid-batch, or its IOMMU is still asked: the chain waits.
+    return fault.mayPass() ? -1 : drop(Drop.TX_DMA_FAULT);
   }
 
   private int drop(Drop reason) {
@@ -610,16 +635,33 @@ public final class VirtioNet implements VirtioDevice {
   @Override
   public void startQueue(
       int queue, int size, long descriptorArea, long driverArea, long deviceArea) {
+    resumeQueue(queue, size, descriptorArea, driverArea, deviceArea, QueueResume.FRESH);
+  }
+
+  @Override
+  public void resumeQueue(
+      int queue,
+      int size,
+      long descriptorArea,
+      long driverArea,
+      long deviceArea,
+      QueueResume from) {
     queue(queue)
-        .configure(
+        .resume(
             size,
             descriptorArea,
             driverArea,
             deviceArea,
             FeatureBits.has(features, VIRTIO_F_EVENT_IDX),
-            FeatureBits.has(features, VIRTIO_F_INDIRECT_DESC));
+            FeatureBits.has(features, VIRTIO_F_INDIRECT_DESC),
+            from);
     checkQueues();
     wake();
+  }
+
+  @Override
+  public int availIndex(int queue) {
+    return queue(queue).availIndex();
   }
 
   @Override

@@ -59,7 +59,7 @@ public final class QueueCounters {
     return (long) KICKS_SUPPRESSED.getOpaque(this);
   }
 
-  /** Looks at the queue that found the function without bus mastering. */
+  /** Looks at the queue that found memory out of reach for the time being. */
   public long blocked() {
     return (long) BLOCKED.getOpaque(this);
   }

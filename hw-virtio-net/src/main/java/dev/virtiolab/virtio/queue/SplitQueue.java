@@ -24,6 +24,7 @@ public final class SplitQueue {
   private static final VarHandle LE32 =
       ValueLayout.JAVA_INT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
+  private final BusMemory memory;
   private final int maximumSize;
   private final MappingGeneration mappings;
   private final DescriptorTable descriptors;
@@ -46,6 +47,9 @@ public final class SplitQueue {
   private boolean eventIdx;
   private boolean indirect;
 
+  /** A translation may come late. */
+  private boolean mayPend;
+
   /** {@code avail.idx} as last read and checked. */
   private int availSeen;
 
@@ -60,6 +64,15 @@ public final class SplitQueue {
 
   private boolean kicksOff;
 
+  /** Where the queue was resumed: the heads from there on are those in flight. */
+  private int resumedAt;
+
+  /** Heads that a device before this one took and did not use; empty once they are used. */
+  private int[] inFlight = QueueResume.NOTHING;
+
+  /** Told of each step; null where nobody is. */
+  private QueueJournal journal;
+
   /**
    * A stopped queue.
    *
@@ -71,6 +84,7 @@ public final class SplitQueue {
     if (Integer.bitCount(maximumSize) != 1 || maximumSize > SplitQueueLayout.MAX_SIZE) {
       throw new IllegalArgumentException("maximumSize=" + maximumSize);
     }
+    this.memory = memory;
     this.maximumSize = maximumSize;
     mappings = memory.generation();
     descriptors = new DescriptorTable(memory);
@@ -107,13 +121,13 @@ public final class SplitQueue {
         deviceArea,
         eventIdxNegotiated,
         indirectNegotiated,
-        0,
-        0);
+        QueueResume.FRESH);
   }
 
   /**
-   * Starts the queue where another device left it: both indices, from 0 to 65535, are what that
-   * device would have used next. Otherwise as {@link #configure}.
+   * Starts the queue where another device left it. Otherwise as {@link #configure}.
+   *
+   * @param from where that is
    */
   public boolean resume(
       int queueSize,
@@ -122,8 +136,7 @@ public final class SplitQueue {
       long deviceArea,
       boolean eventIdxNegotiated,
       boolean indirectNegotiated,
-      int availIndex,
-      int usedIndex) {
+      QueueResume from) {
     reset();
     if (Integer.bitCount(queueSize) != 1 || queueSize < 1 || queueSize > maximumSize) {
       breakWith(QueueError.BAD_SIZE);
@@ -145,13 +158,17 @@ public final class SplitQueue {
     mask = queueSize - 1;
     eventIdx = eventIdxNegotiated;
     indirect = indirectNegotiated;
+    mayPend = memory.mayPend();
     descriptors.place(descriptorArea);
     avail.place(driverArea);
     used.place(deviceArea);
-    availSeen = RingIndex.plus(availIndex, 0);
+    availSeen = from.availIndex();
     availNext = availSeen;
-    usedNext = RingIndex.plus(usedIndex, 0);
+    usedNext = from.usedIndex();
     usedPublished = usedNext;
+    resumedAt = availSeen;
+    inFlight = from.inFlight();
+    journal = from.journal();
     state = QueueState.RUNNING;
     return true;
   }
@@ -178,6 +195,8 @@ public final class SplitQueue {
     used.clear();
     fromDriver.clear();
     toDriver.clear();
+    inFlight = QueueResume.NOTHING;
+    journal = null;
   }
 
   public QueueState state() {
@@ -238,17 +257,29 @@ public final class SplitQueue {
         return seen;
       }
     }
-    long at =
-        avail.locate(
-            SplitQueueLayout.AVAIL_RING
-                + (long) (availNext & mask) * SplitQueueLayout.AVAIL_ENTRY_BYTES,
-            SplitQueueLayout.AVAIL_ENTRY_BYTES,
-            generation);
-    if (at < 0) {
-      return unreachable(avail.fault());
+    // A chain is taken only where its used element can be written: chains are used in the order in
+    // which they are taken, so it lies here at the latest. Nothing is lost to a translation that
+    // comes late.
+    if (mayPend && usedElementPending(generation)) {
+      return unreachable(used.fault());
     }
-    // Opaque: read once. The acquire of avail.idx orders it.
-    int head = (short) LE16.getOpaque(avail.segment(), at) & 0xFFFF;
+    boolean again = isInFlight(availNext);
+    int head;
+    if (again) {
+      head = inFlight[RingIndex.distance(availNext, resumedAt)];
+    } else {
+      long at =
+          avail.locate(
+              SplitQueueLayout.AVAIL_RING
+                  + (long) (availNext & mask) * SplitQueueLayout.AVAIL_ENTRY_BYTES,
+              SplitQueueLayout.AVAIL_ENTRY_BYTES,
+              generation);
+      if (at < 0) {
+        return unreachable(avail.fault());
+      }
+      // Opaque: read once. The acquire of avail.idx orders it.
+      head = (short) LE16.getOpaque(avail.segment(), at) & 0xFFFF;
+    }
     if (head >= size) {
       return breakWith(QueueError.HEAD_OUT_OF_RANGE);
     }
@@ -259,7 +290,32 @@ public final class SplitQueue {
     chain.taken(availNext, run);
     availNext = RingIndex.plus(availNext, 1);
     counters.chainTaken(kicksOff);
+    if (journal != null && !again) {
+      journal.taken(head);
+    }
     return Outcome.CHAIN;
+  }
+
+  /** Whether what lies at {@code index} was taken by a device before this one. */
+  private boolean isInFlight(int index) {
+    return RingIndex.distance(index, resumedAt) < inFlight.length;
+  }
+
+  /** Whether the used element at {@link #availNext} cannot be reached for the time being. */
+  private boolean usedElementPending(long generation) {
+    long element = usedElement(availNext);
+    if (used.locate(element, SplitQueueLayout.USED_ELEMENT_BYTES, generation) >= 0) {
+      return false;
+    }
+    // It may lie across two pages: its fields do not.
+    return (used.locate(element + SplitQueueLayout.USED_ELEMENT_ID, Integer.BYTES, generation) < 0
+            && used.fault().mayPass())
+        || (used.locate(element + SplitQueueLayout.USED_ELEMENT_LEN, Integer.BYTES, generation) < 0
+            && used.fault().mayPass());
+  }
+
+  private long usedElement(int index) {
+    return SplitQueueLayout.USED_RING + (long) (index & mask) * SplitQueueLayout.USED_ELEMENT_BYTES;
   }
 
   /**
@@ -304,6 +360,9 @@ public final class SplitQueue {
     }
     availNext = chain.index();
     counters.chainGivenBack(kicksOff);
+    if (journal != null && !isInFlight(availNext)) {
+      journal.givenBack(chain.head());
+    }
   }
 
   /**
@@ -324,12 +383,15 @@ public final class SplitQueue {
       return; // The driver has broken the queue meanwhile.
     }
     long generation = mappings.acquire();
-    long element =
-        SplitQueueLayout.USED_RING + (long) (usedNext & mask) * SplitQueueLayout.USED_ELEMENT_BYTES;
+    long element = usedElement(usedNext);
     // Two fields, located one by one: an element may lie across two pages, a field does not.
     if (storeUsed32(element + SplitQueueLayout.USED_ELEMENT_ID, chain.head(), generation)
         && storeUsed32(element + SplitQueueLayout.USED_ELEMENT_LEN, writtenBytes, generation)) {
       usedNext = RingIndex.plus(usedNext, 1);
+      if (journal != null) {
+        journal.used(chain.head());
+        journal.wroteUsed(element, SplitQueueLayout.USED_ELEMENT_BYTES);
+      }
     }
   }
 
@@ -353,6 +415,13 @@ public final class SplitQueue {
     LE16.setRelease(used.segment(), at, (short) usedNext);
     int before = usedPublished;
     usedPublished = usedNext;
+    if (journal != null) {
+      journal.published(usedPublished);
+      journal.wroteUsed(SplitQueueLayout.USED_IDX, Short.BYTES);
+    }
+    if (RingIndex.distance(usedPublished, resumedAt) >= inFlight.length) {
+      inFlight = QueueResume.NOTHING; // the index may come by here again
+    }
     counters.offered(RingIndex.distance(availSeen, usedPublished));
     // Full fence between our store of used.idx and our load of used_event or flags; its partner is
     // the driver's fence between its store of those and its load of used.idx. One of the two sees
@@ -453,8 +522,13 @@ public final class SplitQueue {
       DmaFault met =
           copier.copy(chain.address(part) + skip, local, localOffset + done, now, generation);
       if (met != DmaFault.NONE) {
-        counters.payloadFault();
+        if (!met.mayPass()) {
+          counters.payloadFault();
+        }
         return met;
+      }
+      if (journal != null && copier == toDriver) {
+        journal.wroteBuffer(chain.address(part) + skip, now);
       }
       done += now;
       skip = 0;
@@ -597,6 +671,9 @@ public final class SplitQueue {
       return false;
     }
     LE16.setOpaque(used.segment(), at, (short) value);
+    if (journal != null) {
+      journal.wroteUsed(offset, Short.BYTES);
+    }
     return true;
   }
 
@@ -613,9 +690,9 @@ public final class SplitQueue {
     return true;
   }
 
-  /** A ring did not resolve: the driver's fault, unless it has taken the bus away altogether. */
+  /** A ring did not resolve: the driver's fault, unless it is but to be tried again. */
   private Outcome unreachable(DmaFault why) {
-    if (why == DmaFault.BUS_MASTER_DISABLED) {
+    if (why.mayPass()) {
       counters.foundBlocked();
       return Outcome.BLOCKED;
     }

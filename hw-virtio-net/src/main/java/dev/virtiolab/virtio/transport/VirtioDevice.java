@@ -1,5 +1,7 @@
 package dev.virtiolab.virtio.transport;
 
+import dev.virtiolab.virtio.queue.QueueResume;
+
 /**
  * What a transport needs of a device type: the seam between how a device is found and what it does.
  *
@@ -48,6 +50,17 @@ public interface VirtioDevice {
    * #maxQueueSize()}; the addresses are as the driver wrote them.
    */
   void startQueue(int queue, int size, long descriptorArea, long driverArea, long deviceArea);
+
+  /**
+   * A queue goes on where somebody, or this device, left it. Otherwise as {@link #startQueue}.
+   *
+   * @param from where that is
+   */
+  void resumeQueue(
+      int queue, int size, long descriptorArea, long driverArea, long deviceArea, QueueResume from);
+
+  /** Index of the chain that {@code queue} would take next: {@code last_avail_idx}. */
+  int availIndex(int queue);
 
   /**
    * The driver resets one queue. When this returns the device touches it no more (virtio v1.4,

@@ -1,11 +1,13 @@
 package dev.virtiolab.virtio.transport;
 
 import dev.virtiolab.pci.memory.BusMemory;
+import dev.virtiolab.posix.Poll;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * What a device may ask of its transport. Every method but the first two is called with the lock
- * held.
+ * What a device may ask of its transport, and what the thread that drives the device asks: the seam
+ * of which PCI has one side and vhost-user another. Every method is called with the lock held,
+ * except {@link #lock}, {@link #memory}, {@link #kickFd} and {@link #restNanos}.
  */
 public interface VirtioTransport {
   /** Serialises registers and queues: held for one register access, or one batch of frames. */
@@ -23,6 +25,14 @@ public interface VirtioTransport {
    */
   boolean live();
 
+  /**
+   * Whether a queue that runs may have effects. Where it may not, the device supplies nothing to
+   * the driver and discards what the driver sends.
+   */
+  default boolean queueEnabled(int queue) {
+    return true;
+  }
+
   /** Tells the driver that buffers of {@code queue} were used. */
   void queueInterrupt(int queue);
 
@@ -34,4 +44,23 @@ public interface VirtioTransport {
    * raises a configuration interrupt (virtio v1.4, 2.1.2).
    */
   void needsReset();
+
+  /**
+   * A descriptor that becomes readable when the driver kicks, the same one always; -1 where kicks
+   * are told by {@link VirtioDevice#kick} alone.
+   */
+  default int kickFd() {
+    return -1;
+  }
+
+  /** Makes {@link #kickFd()} unreadable again. */
+  default void takeKicks() {}
+
+  /**
+   * How long the device may sleep before it has to look by itself, in nanoseconds; {@link
+   * dev.virtiolab.posix.Poll#FOREVER} where it is always told.
+   */
+  default long restNanos() {
+    return Poll.FOREVER;
+  }
 }

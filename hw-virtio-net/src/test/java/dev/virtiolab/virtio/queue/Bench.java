@@ -53,8 +53,7 @@ final class Bench {
             driver.deviceArea(),
             eventIdx,
             true,
-            index,
-            index);
+            QueueResume.at(index, index));
     if (!running) {
       throw new AssertionError(queue.error());
     }
