@@ -11,6 +11,7 @@ import com.sun.jna.Native;
  * either way.
  */
 final class LibC {
+  static final int O_RDONLY = 0;
   static final int O_RDWR = 2;
   static final int O_NONBLOCK = 0x800;
   static final int O_CLOEXEC = 0x80000;
@@ -47,6 +48,8 @@ final class LibC {
   static final int F_SETFD = 2;
   static final int F_SETFL = 4;
   static final int FD_CLOEXEC = 1;
+
+  static final int CLONE_NEWNET = 0x40000000;
 
   static final int SIG_SETMASK = 2;
 
@@ -119,6 +122,10 @@ final class LibC {
   static native long syscall(long number, long first, long second, long third);
 
   static native int getuid();
+
+  static native int unshare(int flags);
+
+  static native int setns(int fd, int kind);
 
   static native int if_nametoindex(String name);
 
