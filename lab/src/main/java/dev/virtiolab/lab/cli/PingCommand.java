@@ -9,6 +9,7 @@ import dev.virtiolab.lab.host.TapAccess;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.GuestPair;
 import dev.virtiolab.lab.segment.PeerSegment;
+import dev.virtiolab.lab.segment.PeerWire;
 import dev.virtiolab.lab.segment.PingResult;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
@@ -192,7 +193,7 @@ final class PingCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Optional<BackendSpec> peer = PeerSegment.peerOf(wire.toConfig().backend());
+    Optional<BackendSpec> peer = PeerWire.specOf(wire.toConfig().backend());
     if (from == null) {
       from = peer.isPresent() ? "guest" : "host";
     }

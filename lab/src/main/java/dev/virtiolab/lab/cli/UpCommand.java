@@ -5,6 +5,7 @@ import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.PeerSegment;
+import dev.virtiolab.lab.segment.PeerWire;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
 import java.io.PrintWriter;
@@ -58,7 +59,7 @@ final class UpCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var config = machine.toConfig();
-    Optional<BackendSpec> peer = PeerSegment.peerOf(wire.toConfig().backend());
+    Optional<BackendSpec> peer = PeerWire.specOf(wire.toConfig().backend());
     try (MetricsDoor metrics = wire.openMetrics()) {
       if (peer.isPresent()) {
         return runWithPeer(config, peer.get(), metrics);

@@ -30,7 +30,7 @@ public final class NetworkNamespace {
 
   private NetworkNamespace() {}
 
-  /** Whether this process was started over inside a namespace of its own. */
+  /** Whether this process was started over inside a namespace of its own, of whatever kind. */
   public static boolean entered() {
     return System.getProperty(ENTERED) != null;
   }
@@ -67,8 +67,25 @@ public final class NetworkNamespace {
     if (entered()) {
       return;
     }
-    List<String> unshare = unshare();
-    probe(unshare);
+    probe();
+    startOver(unshare(), handedOn);
+  }
+
+  /**
+   * Sees to it that this process can make network namespaces, and stays in the network that it is
+   * in: where it is an ordinary user's, it starts over as root of a user namespace of its own.
+   *
+   * @throws LabException if the host does not allow it
+   */
+  public static void enterUserNamespace() {
+    if (entered() || User.isRoot()) {
+      return;
+    }
+    probe();
+    startOver(unshareUsers(), List.of());
+  }
+
+  private static void startOver(List<String> unshare, List<HandedOn> handedOn) {
     List<String> command = new ArrayList<>(unshare);
     List<String> self = OwnProcess.commandLine();
     command.add(self.getFirst());
@@ -95,7 +112,7 @@ public final class NetworkNamespace {
     return outcome.ok() ? "" : explain(User.isRoot(), Host::setting, outcome.firstLine());
   }
 
-  private static void probe(List<String> unshare) {
+  private static void probe() {
     String obstacle = obstacle();
     if (!obstacle.isEmpty()) {
       throw LabException.usage(obstacle);
@@ -104,10 +121,16 @@ public final class NetworkNamespace {
 
   /** The command that runs another one in a new network namespace. */
   static List<String> unshare() {
-    String unshare = HostCommand.require("unshare", "util-linux");
-    return User.isRoot()
-        ? List.of(unshare, "--net")
-        : List.of(unshare, "--user", "--map-root-user", "--net");
+    if (User.isRoot()) {
+      return List.of(HostCommand.require("unshare", "util-linux"), "--net");
+    }
+    List<String> command = new ArrayList<>(unshareUsers());
+    command.add("--net");
+    return command;
+  }
+
+  private static List<String> unshareUsers() {
+    return List.of(HostCommand.require("unshare", "util-linux"), "--user", "--map-root-user");
   }
 
   /**

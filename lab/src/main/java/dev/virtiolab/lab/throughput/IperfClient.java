@@ -40,17 +40,30 @@ final class IperfClient {
   /** What a result in JSON says went wrong; of the older versions the exit code does not. */
   private static final Pattern ERROR = Pattern.compile("\"error\":\\s*\"((?:[^\"\\\\]|\\\\.)*)\"");
 
-  IperfClient(Iperf3 iperf3, List<String> arguments) {
-    command = iperf3.command(List.of(), arguments);
+  /**
+   * @param command as {@link Iperf3#command} makes it
+   */
+  IperfClient(List<String> command) {
+    this.command = command;
   }
 
   /**
    * Runs it.
    *
    * @param screen where its output goes, as it comes
-   * @throws LabException if it failed, with the line in which it said why
+   * @throws LabException if it failed, with the line in which it said why; or what the watch threw
    */
   IperfResult run(OutputStream screen, Watch watch) {
+    try {
+      return runToItsEnd(screen, watch);
+    } catch (LabException e) {
+      // Where what it needs is gone, that is the reason, and not what the client made of it.
+      watch.check();
+      throw e;
+    }
+  }
+
+  private IperfResult runToItsEnd(OutputStream screen, Watch watch) {
     Process client;
     try {
       client =

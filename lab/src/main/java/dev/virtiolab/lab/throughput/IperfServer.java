@@ -4,8 +4,6 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.host.HostCommand;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,9 +12,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
 /**
- * {@code iperf3 -s} in a network namespace of its own, which ends with it. In a session of its own
- * as well: Ctrl-C, which a terminal sends to all that is in the foreground, ends the client, and
- * the server is still there for the client's last words.
+ * {@code iperf3 -s}. In a session of its own: Ctrl-C, which a terminal sends to all that is in the
+ * foreground, ends the client, and the server is still there for the client's last words.
  */
 final class IperfServer implements AutoCloseable {
   private static final int KEPT_BYTES = 1 << 16;
@@ -28,41 +25,47 @@ final class IperfServer implements AutoCloseable {
   private final Output out;
   private final Output err;
 
-  private IperfServer(Process process) {
+  private IperfServer(Process process, OutputStream screen) {
     this.process = process;
-    out = new Output(process.getInputStream(), OutputStream.nullOutputStream(), KEPT_BYTES);
+    out = new Output(process.getInputStream(), screen, KEPT_BYTES);
     err = new Output(process.getErrorStream(), OutputStream.nullOutputStream(), KEPT_BYTES);
   }
 
   /**
-   * Starts it, and returns when its namespace is there and it listens.
+   * The arguments that make it one.
    *
-   * @throws LabException if it does not, with the line in which it said why
+   * @param port that it listens at; empty for iperf3's own choice
    */
-  static IperfServer start(Iperf3 iperf3, OptionalInt port) {
-    List<String> before =
-        List.of(
-            HostCommand.require("setsid", "util-linux"),
-            HostCommand.require("unshare", "util-linux"),
-            "--net");
+  static List<String> arguments(OptionalInt port) {
     List<String> arguments = new ArrayList<>(List.of("-s", "--forceflush"));
     port.ifPresent(number -> arguments.addAll(List.of("-p", Integer.toString(number))));
+    return arguments;
+  }
+
+  /**
+   * Starts it, and returns when it listens.
+   *
+   * @param seat where
+   * @param screen where its output goes, as it comes
+   * @throws LabException if it does not, with the line in which it said why
+   */
+  static IperfServer start(Iperf3 iperf3, Seat seat, List<String> arguments, OutputStream screen) {
+    List<String> before = new ArrayList<>();
+    before.add(HostCommand.require("setsid", "util-linux"));
+    before.addAll(seat.command());
     IperfServer server;
     try {
       server =
           new IperfServer(
               new ProcessBuilder(iperf3.command(before, arguments))
                   .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                  .start());
+                  .start(),
+              screen);
     } catch (IOException e) {
       throw LabException.failure("cannot run the iperf3 server: " + e.getMessage(), e);
     }
     try {
-      // What it prints comes after unshare: the namespace is its own by then.
       server.await(() -> server.out.soFar().contains("Server listening"));
-      if (server.namespace().equals(namespaceOf("self"))) {
-        throw LabException.failure("the iperf3 server has no network namespace of its own");
-      }
       return server;
     } catch (RuntimeException e) {
       server.close();
@@ -86,46 +89,42 @@ final class IperfServer implements AutoCloseable {
     }
   }
 
-  boolean running() {
-    return process.isAlive();
+  /** Waits for its end; returns whether it has ended. */
+  boolean awaitEnd(long time, TimeUnit unit) throws InterruptedException {
+    return process.waitFor(time, unit);
   }
 
-  /** Why it is no longer running. */
-  LabException ended() {
-    return LabException.failure(
-        "the iperf3 server ended with exit code "
-            + process.exitValue()
-            + ": "
-            + Iperf3.complaint(err.all()));
-  }
-
-  long pid() {
-    return process.pid();
-  }
-
-  private Path namespace() {
-    return namespaceOf(Long.toString(pid()));
-  }
-
-  private static Path namespaceOf(String process) {
-    try {
-      return Files.readSymbolicLink(Path.of("/proc", process, "ns", "net"));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+  /**
+   * Looks, once it has ended, whether it did so in order, as one that was to serve one client.
+   *
+   * @throws LabException if not, with the line in which it said why
+   */
+  void checkEnd() {
+    if (process.exitValue() != 0) {
+      throw ended();
     }
   }
 
-  /** The command that runs another one in its namespace. */
-  List<String> inside() {
-    return List.of(
-        HostCommand.require("nsenter", "util-linux"),
-        "--target",
-        Long.toString(pid()),
-        "--net",
-        "--");
+  /**
+   * Looks whether it runs.
+   *
+   * @throws LabException if not, with the line in which it said why
+   */
+  void check() {
+    if (!process.isAlive()) {
+      throw ended();
+    }
   }
 
-  /** Ends it, and waits for that; its namespace and what is in it go too. */
+  private LabException ended() {
+    String complaint = Iperf3.complaint(err.all());
+    return Iperf3.isAboutOptions(complaint)
+        ? LabException.usage("iperf3: " + complaint)
+        : LabException.failure(
+            "the iperf3 server ended with exit code " + process.exitValue() + ": " + complaint);
+  }
+
+  /** Ends it, and waits for that. */
   @Override
   public void close() {
     process.destroy();

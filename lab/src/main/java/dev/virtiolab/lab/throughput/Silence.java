@@ -1,0 +1,97 @@
+package dev.virtiolab.lab.throughput;
+
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.net.NetBackend;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Notices that nobody is there any more. A wire of datagrams does not know, TCP goes on trying for
+ * a quarter of an hour, and a receiver of UDP has nothing to say; so whoever was silent for half of
+ * the patience is asked: its kernel refuses a connection to a port at which nobody listens.
+ */
+final class Silence {
+  /** Where nobody listens: discard (RFC 863). Refusals are answers, too. */
+  private static final int PORT = 9;
+
+  /** How long a wire that knows may be without a peer, at most: it may come back. */
+  private static final long LINK_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  private final NetBackend wire;
+  private final String name;
+  private final Seat seat;
+  private final InetSocketAddress target;
+  private final long patienceNanos;
+
+  private long heard;
+  private long heardAt = System.nanoTime();
+  private long upAt = heardAt;
+  private boolean asked;
+
+  /**
+   * @param wire to whoever is to be heard
+   * @param name of the wire
+   * @param seat from where to ask
+   * @param target whom
+   */
+  Silence(NetBackend wire, String name, Seat seat, Ipv4Address target, Duration patience) {
+    this.wire = wire;
+    this.name = name;
+    this.seat = seat;
+    this.target = new InetSocketAddress(inet(target), PORT);
+    patienceNanos = patience.toNanos();
+  }
+
+  private static InetAddress inet(Ipv4Address address) {
+    try {
+      return InetAddress.getByName(address.toString()); // digits: nobody is asked
+    } catch (IOException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * To be called now and then.
+   *
+   * @throws LabException if there was silence for too long
+   */
+  void check() {
+    long now = System.nanoTime();
+    if (wire.linkUp()) {
+      upAt = now;
+    } else if (now - upAt > Math.min(LINK_NANOS, patienceNanos)) {
+      throw LabException.failure("the wire is gone: " + name + ": the other side went away");
+    }
+    long frames = wire.counters().framesIn();
+    if (frames != heard) {
+      heard = frames;
+      heardAt = now;
+      asked = false;
+    } else if (now - heardAt > patienceNanos) {
+      throw LabException.failure(
+          "the wire is gone: %s: nothing was heard of the other side in %d s"
+              .formatted(name, TimeUnit.NANOSECONDS.toSeconds(patienceNanos)));
+    } else if (!asked && now - heardAt > patienceNanos / 2) {
+      asked = true;
+      Thread.ofPlatform().name("question").daemon().start(this::ask);
+    }
+  }
+
+  /** The kernel repeats the question, should it get lost. */
+  private void ask() {
+    seat.inside(
+        () -> {
+          try (Socket socket = new Socket()) {
+            socket.connect(target, (int) TimeUnit.NANOSECONDS.toMillis(patienceNanos / 2));
+          } catch (IOException e) {
+            // Refused, most likely. What counts is what came on the wire.
+          }
+          return null;
+        });
+  }
+}
