@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 /** What machine to put together: the options of every command that makes one. */
 final class MachineOptions {
   /** What IPv4 asks of every link (RFC 791). */
-  private static final int MIN_MTU = 68;
+  static final int MIN_MTU = 68;
 
   /** What VirtioNetDxe's receive buffers hold. */
   private static final int ETHERNET_MTU = 1500;

@@ -29,6 +29,7 @@ import picocli.CommandLine.TypeConversionException;
       IperfCommand.class,
       UpCommand.class,
       ServeCommand.class,
+      SwitchCommand.class,
       DmaCheckCommand.class,
       EbsCommand.class,
       BenchCommand.class,

@@ -4,6 +4,7 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.metrics.MachineMetrics;
+import dev.virtiolab.lab.metrics.Metrics;
 import dev.virtiolab.lab.metrics.MetricsServer;
 import dev.virtiolab.lab.segment.WireFaults;
 import dev.virtiolab.posix.PosixException;
@@ -86,16 +87,20 @@ final class MetricsDoor implements AutoCloseable {
 
   /** Shows a running machine from now on, if the user asked, and says where. */
   void show(Machine machine, Optional<WireFaults> faults, PrintWriter err) {
+    show(MachineMetrics.of(machine, faults.map(WireFaults::backend)), err);
+  }
+
+  /** Likewise whatever has metrics. */
+  void show(Metrics metrics, PrintWriter err) {
     if (listener == null) {
       return;
     }
-    server =
-        MetricsServer.start(listener, MachineMetrics.of(machine, faults.map(WireFaults::backend)));
+    server = MetricsServer.start(listener, metrics);
     err.println("vlab: metrics at http://" + host + ":" + listener.port() + "/metrics");
     err.flush();
   }
 
-  /** Before the machine is closed; a second call does nothing. */
+  /** Before what is shown is closed; a second call does nothing. */
   @Override
   public void close() {
     if (server != null) {

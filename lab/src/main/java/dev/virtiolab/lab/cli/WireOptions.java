@@ -4,11 +4,10 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.net.BackendSpec;
-import dev.virtiolab.net.fault.FaultSpec;
-import dev.virtiolab.net.fault.FaultSpecException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What the NIC is plugged into: the options of every command that runs traffic. */
@@ -22,8 +21,8 @@ final class WireOptions {
         "the wire behind the NIC (default: tap). Given again, a switch joins them, the"
             + " first a TAP, the others any of",
         BackendSpec.FORMS,
-        "stream, dgram and vxlan lead to other processes; ping and up need no TAP for them. Options"
-            + " of a stream are ,tls=DIR ,reconnect=SECONDS ,timeout=SECONDS.",
+        "stream, dgram and vxlan lead to other processes; ping, iperf and up need no TAP on the wire"
+            + " for them. Options of a stream are ,tls=DIR ,reconnect=SECONDS ,timeout=SECONDS.",
         "vxlan (RFC 7348) leads to the kernel's ip link add type vxlan, or to other labs: own"
             + " address, then the hosts of the segment, ,peer= again for each. A port is 4789, the"
             + " peers' that of this end, unless it is said (the kernel's own default is 8472). More"
@@ -37,12 +36,6 @@ final class WireOptions {
   private List<String> backends = List.of();
 
   @Option(
-      names = "--pcap",
-      paramLabel = "FILE",
-      description = "write every frame, both ways, to a pcapng file")
-  private Path pcap;
-
-  @Option(
       names = "--trace",
       paramLabel = "FILE",
       description =
@@ -50,26 +43,7 @@ final class WireOptions {
               + " with https://ui.perfetto.dev or chrome://tracing")
   private Path trace;
 
-  @Option(
-      names = "--fault",
-      paramLabel = "FAULTS",
-      description = {
-        "what befalls frames on the wire, both ways, or from (out:) or to (in:) the guest where it"
-            + " is said; given again, what is said last holds. Faults are",
-        FaultSpec.FORMS,
-        "Chance follows from --seed. reorder holds a frame back, by default for 10 ms, so that later"
-            + " ones pass; at most limit frames (default: 1000) and 8 MiB are under way."
-      })
-  private List<String> faults = List.of();
-
-  @Option(
-      names = "--metrics",
-      paramLabel = "[HOST:]PORT",
-      description =
-          "serve what device, guest, platform and wire count, in Prometheus' text format, at"
-              + " http://HOST:PORT/metrics, and say so on standard error; port 0 is any that is"
-              + " free (default host: 127.0.0.1, of the network that vlab was started in)")
-  private String metrics;
+  @Mixin private WatchOptions watch;
 
   /** Whether the user left the wire to the command. */
   boolean isDefault() {
@@ -80,9 +54,9 @@ final class WireOptions {
     return new Segment.Wire(
         isDefault() ? DEFAULT : backends.getFirst(),
         isDefault() ? List.of() : backends.subList(1, backends.size()),
-        Optional.ofNullable(pcap),
+        watch.capture(),
         Optional.ofNullable(trace),
-        faults());
+        watch.faults());
   }
 
   /**
@@ -91,15 +65,7 @@ final class WireOptions {
    * @throws LabException if it cannot be
    */
   MetricsDoor openMetrics() {
-    return MetricsDoor.open(metrics);
-  }
-
-  private FaultSpec faults() {
-    try {
-      return FaultSpec.parse(faults);
-    } catch (FaultSpecException e) {
-      throw LabException.usage(e.getMessage(), e);
-    }
+    return watch.openMetrics();
   }
 
   /**
@@ -108,7 +74,7 @@ final class WireOptions {
    * @throws LabException if it was asked for
    */
   void refuseForServe() {
-    if (trace != null || metrics != null) {
+    if (trace != null || watch.wantsMetrics()) {
       throw LabException.usage(
           (trace != null ? "--trace" : "--metrics")
               + " is of a machine that runs here; what serve hands out runs elsewhere");

@@ -160,7 +160,8 @@ public final class MachineMetrics {
         .sample(counters::refused);
   }
 
-  private static void faults(Metrics metrics, FaultCounters counters) {
+  /** What befell frames, as seen from whoever is before the faults: a guest, or a switch. */
+  static void faults(Metrics metrics, FaultCounters counters) {
     Metrics.Family frames =
         metrics.counter("virtiolab_fault_frames_total", "Frames that a fault befell.");
     Metrics.Family waiting =

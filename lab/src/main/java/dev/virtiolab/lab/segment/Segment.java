@@ -29,6 +29,9 @@ public final class Segment implements AutoCloseable {
   private static final int PREFIX_LENGTH = 24;
   static final int ETHERNET_MTU = 1500;
 
+  /** The largest of a TAP. */
+  public static final int LARGEST_MTU = 65_521;
+
   /**
    * The wire.
    *

@@ -9,7 +9,6 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.TapBackend;
 import dev.virtiolab.posix.NetNamespace;
 import dev.virtiolab.posix.PosixException;
-import dev.virtiolab.posix.User;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -96,7 +95,7 @@ final class Seat implements AutoCloseable {
     String target = "nsenter --net=" + namespace.get().path();
     return NetworkNamespace.ownsUsers()
         ? target + " --user --preserve-credentials --target " + ProcessHandle.current().pid()
-        : User.isRoot() ? target : "sudo " + target;
+        : target;
   }
 
   /** Frames that the kernel inside wanted to send on an interface and could not. */
