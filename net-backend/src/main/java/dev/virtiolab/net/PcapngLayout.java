@@ -13,6 +13,7 @@ final class PcapngLayout {
   // 3.5 "Options"
   static final int OPTION_HEADER_BYTES = 4;
   static final short OPT_ENDOFOPT = 0;
+  static final short OPT_COMMENT = 1;
 
   // 4.1 "Section Header Block"
   static final int SECTION_HEADER = 0x0A0D0D0A;

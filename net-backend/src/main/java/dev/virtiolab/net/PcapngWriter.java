@@ -20,6 +20,10 @@ final class PcapngWriter {
           + PcapngLayout.PACKET_FIELDS_BYTES
           + FLAGS_OPTION_BYTES
           + PcapngLayout.BLOCK_TRAILER_BYTES;
+
+  /** An option's length has 16 bits; one is left to readers that take it for a sign. */
+  private static final int MAX_COMMENT_BYTES = 0x7fff;
+
   private static final long NANOS_PER_SECOND = 1_000_000_000;
 
   private final SeekableByteChannel channel;
@@ -31,10 +35,19 @@ final class PcapngWriter {
   private final long epochNanos;
 
   PcapngWriter(SeekableByteChannel channel, String interfaceName) {
+    this(channel, interfaceName, "");
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param comment of the whole section; what is past {@value #MAX_COMMENT_BYTES} bytes is left out
+   */
+  PcapngWriter(SeekableByteChannel channel, String interfaceName, String comment) {
     this.channel = channel;
     Instant now = Instant.now();
     epochNanos = now.getEpochSecond() * NANOS_PER_SECOND + now.getNano() - System.nanoTime();
-    putSectionHeader();
+    putSectionHeader(comment);
     putInterface(interfaceName);
   }
 
@@ -49,9 +62,18 @@ final class PcapngWriter {
    * @param direction {@link PcapngLayout#INBOUND} or {@link PcapngLayout#OUTBOUND}
    */
   void packet(MemorySegment memory, long offset, int length, int direction) {
+    packet(memory, offset, length, direction, System.nanoTime());
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param nanoTime when it crossed, as {@link System#nanoTime()} said then
+   */
+  void packet(MemorySegment memory, long offset, int length, int direction, long nanoTime) {
     int padded = length + 3 & ~3;
     int blockBytes = PACKET_BLOCK_BYTES + padded;
-    long nanos = epochNanos + System.nanoTime();
+    long nanos = epochNanos + nanoTime;
     buffer.putInt(PcapngLayout.ENHANCED_PACKET).putInt(blockBytes);
     buffer.putInt(0); // the only interface
     buffer.putInt((int) (nanos >>> 32)).putInt((int) nanos);
@@ -93,12 +115,15 @@ final class PcapngWriter {
     channel.close();
   }
 
-  private void putSectionHeader() {
+  private void putSectionHeader(String comment) {
     int start = beginBlock(PcapngLayout.SECTION_HEADER);
     buffer.putInt(PcapngLayout.BYTE_ORDER_MAGIC);
     buffer.putShort(PcapngLayout.MAJOR_VERSION).putShort(PcapngLayout.MINOR_VERSION);
     buffer.putLong(PcapngLayout.SECTION_LENGTH_UNKNOWN);
     putText(PcapngLayout.SHB_USERAPPL, "virtio-lab");
+    if (!comment.isEmpty()) {
+      putText(PcapngLayout.OPT_COMMENT, comment);
+    }
     putOption(PcapngLayout.OPT_ENDOFOPT, 0);
     endBlock(start);
   }
@@ -129,8 +154,9 @@ final class PcapngWriter {
 
   private void putText(short code, String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-    putOption(code, bytes.length);
-    buffer.put(bytes);
+    int length = Math.min(bytes.length, MAX_COMMENT_BYTES);
+    putOption(code, length);
+    buffer.put(bytes, 0, length);
     pad();
   }
 

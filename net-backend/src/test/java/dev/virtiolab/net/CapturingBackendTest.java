@@ -166,10 +166,10 @@ class CapturingBackendTest {
     return now.getEpochSecond() * 1_000_000_000L + now.getNano();
   }
 
-  private record Packet(long nanos, int flags, byte[] frame) {}
+  record Packet(long nanos, int flags, byte[] frame) {}
 
   /** A reader of its own, from the words of the draft: every length is checked both ways. */
-  private static List<Packet> read(byte[] bytes) {
+  static List<Packet> read(byte[] bytes) {
     ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
     List<Packet> packets = new ArrayList<>();
     int blocks = 0;

@@ -24,6 +24,7 @@ import java.util.function.Consumer;
  * @param blocked whether every frame is dropped: a partition of this direction
  * @param separated stations that do not reach each other. A frame to a group passes, since others
  *     may want it
+ * @param silenced stations, by Ethernet address, none of whose frames passes, to a group neither
  * @param limitFrames how many frames may be under way at a time; further ones are dropped
  */
 public record FaultRules(
@@ -37,6 +38,7 @@ public record FaultRules(
     long bitsPerSecond,
     boolean blocked,
     List<MacPair> separated,
+    List<Long> silenced,
     int limitFrames) {
 
   /** Frames under way, unless it is said otherwise. */
@@ -54,7 +56,18 @@ public record FaultRules(
   /** Nothing befalls a frame. */
   public static final FaultRules NONE =
       new FaultRules(
-          0, 0, 0, 0, DEFAULT_HOLD.toNanos(), 0, 0, 0, false, List.of(), DEFAULT_LIMIT_FRAMES);
+          0,
+          0,
+          0,
+          0,
+          DEFAULT_HOLD.toNanos(),
+          0,
+          0,
+          0,
+          false,
+          List.of(),
+          List.of(),
+          DEFAULT_LIMIT_FRAMES);
 
   /**
    * @throws IllegalArgumentException if a value is out of its range
@@ -75,6 +88,7 @@ public record FaultRules(
           "from 1 to " + MAX_LIMIT_FRAMES + " frames can be under way, not " + limitFrames);
     }
     separated = List.copyOf(separated);
+    silenced = List.copyOf(silenced);
   }
 
   private static void checkProbability(String what, double value) {
@@ -103,6 +117,7 @@ public record FaultRules(
     long bitsPerSecond;
     boolean blocked;
     List<MacPair> separated;
+    List<Long> silenced;
     int limitFrames;
 
     Draft(FaultRules rules) {
@@ -116,6 +131,7 @@ public record FaultRules(
       bitsPerSecond = rules.bitsPerSecond;
       blocked = rules.blocked;
       separated = rules.separated;
+      silenced = rules.silenced;
       limitFrames = rules.limitFrames;
     }
 
@@ -131,6 +147,7 @@ public record FaultRules(
           bitsPerSecond,
           blocked,
           separated,
+          silenced,
           limitFrames);
     }
   }
@@ -210,6 +227,16 @@ public record FaultRules(
     return with(draft -> draft.separated = stations);
   }
 
+  /**
+   * Drops every frame of these stations and of no others: towards a NIC, those that it is never to
+   * hear, be it by a broadcast.
+   *
+   * @param stations Ethernet addresses of 48 bits, the first octet the highest
+   */
+  public FaultRules withSilenced(List<Long> stations) {
+    return with(draft -> draft.silenced = stations);
+  }
+
   /** Lets so many frames be under way at a time. */
   public FaultRules withLimit(int frames) {
     return with(draft -> draft.limitFrames = frames);
@@ -222,7 +249,12 @@ public record FaultRules(
 
   /** Whether nothing befalls a frame. */
   public boolean isQuiet() {
-    return loss == 0 && corruption == 0 && !blocked && separated.isEmpty() && !isQueued();
+    return loss == 0
+        && corruption == 0
+        && !blocked
+        && separated.isEmpty()
+        && silenced.isEmpty()
+        && !isQueued();
   }
 
   /** Whether a frame has to be kept for a while, or twice. */

@@ -199,11 +199,17 @@ final class Lane {
 
   private boolean isSeparated(MemorySegment frame, long at, int length) {
     List<MacPair> pairs = rules.separated();
-    if (pairs.isEmpty() || length < ADDRESSES_BYTES) {
+    List<Long> silenced = rules.silenced();
+    if (pairs.isEmpty() && silenced.isEmpty() || length < ADDRESSES_BYTES) {
       return false;
     }
     long destination = address(frame, at + DESTINATION);
     long source = address(frame, at + SOURCE);
+    for (int i = 0; i < silenced.size(); i++) {
+      if (silenced.get(i) == source) {
+        return true;
+      }
+    }
     for (int i = 0; i < pairs.size(); i++) {
       if (pairs.get(i).joins(source, destination)) {
         return true;

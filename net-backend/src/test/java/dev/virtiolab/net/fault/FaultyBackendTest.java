@@ -405,6 +405,35 @@ class FaultyBackendTest {
 
   @ParameterizedTest
   @EnumSource
+  void nothingOfASilencedStationPassesToAGroupNeither(Direction direction) {
+    byte[][] stations = {
+      {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}, {-1, -1, -1, -1, -1, -1}
+    };
+    faults.rules(FaultRules.NONE.withSilenced(List.of(0x0200_0000_0001L, 0x0200_0000_0003L)));
+    List<Long> expected = new ArrayList<>();
+    long number = 0;
+    for (int from = 0; from < 3; from++) {
+      for (byte[] to : stations) {
+        byte[] frame = frame(++number, FRAME_BYTES);
+        System.arraycopy(to, 0, frame, 0, 6);
+        System.arraycopy(stations[from], 0, frame, 6, 6);
+        if (from == 1) {
+          expected.add(number);
+        }
+        if (direction == Direction.OUT) {
+          assertTrue(commit(faults, frame));
+        } else {
+          wire.deliver(frame);
+        }
+      }
+    }
+    poll();
+    assertEquals(expected, Arrays.stream(numbers(direction)).boxed().toList());
+    assertEquals(8, faults.faults().count(direction, Fault.PARTITIONED));
+  }
+
+  @ParameterizedTest
+  @EnumSource
   void separatedStationsDoNotReachEachOtherWhileOthersDo(Direction direction) {
     byte[][] stations = {
       {2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}, {-1, -1, -1, -1, -1, -1}
