@@ -179,6 +179,27 @@ public final class VirtioNet implements VirtioDevice {
     wake();
   }
 
+  /**
+   * The device meets an error that it cannot go on after, as real ones do: DEVICE_NEEDS_RESET is
+   * set, and a driver that is up is told by a configuration interrupt (virtio v1.4, 2.1.2 "Device
+   * Requirements: Device Status Field"). No queue is touched until the driver resets the device.
+   * Where no driver is up, or it is to reset the device already, nothing changes. Any thread, once
+   * the device is plugged in.
+   *
+   * @param why for the log and for who observes
+   */
+  public void fail(String why) {
+    transport.lock().lock();
+    try {
+      if (transport.live()) {
+        breakDown(why);
+      }
+    } finally {
+      transport.lock().unlock();
+    }
+    wake();
+  }
+
   // ---- one batch
 
   /**

@@ -506,6 +506,27 @@ class VirtioNetTest {
     assertEquals(1, nic.device.poll(8));
   }
 
+  /** 2.1.2: it is set, the driver is told, no queue is touched; a reset clears it. */
+  @Test
+  void aDeviceThatIsToldToFailNeedsAResetAndMovesNothingUntilThen() {
+    nic.start(TestNic.BASIC);
+    nic.send(TestNic.frame(60, 1));
+    nic.device.fail("a test");
+    assertEquals(0x4f, nic.status());
+    assertEquals(1, nic.device.counters().breakdowns());
+    assertEquals(1, nic.device.counters().configInterrupts());
+    assertEquals(0, nic.device.poll(8));
+    nic.device.fail("again");
+    assertEquals(1, nic.device.counters().breakdowns());
+
+    nic.status(0);
+    nic.device.fail("without a driver");
+    assertEquals(0, nic.status());
+    nic.start(TestNic.BASIC);
+    nic.send(TestNic.frame(60, 2));
+    assertEquals(1, nic.device.poll(8));
+  }
+
   @Test
   void takenBusMasteringStopsTheDeviceAndGivenBackItGoesOn() {
     nic.start(TestNic.BASIC);
