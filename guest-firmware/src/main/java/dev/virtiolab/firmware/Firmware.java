@@ -28,6 +28,9 @@ public final class Firmware {
   /** How long a guest without traffic sleeps at most, in 100 ns units: 10 ms, as edk2's MNP. */
   private static final long TICK = 100_000;
 
+  /** The unit of a timer, in nanoseconds. */
+  private static final long NANOS_PER_UNIT = 100;
+
   /** Between two looks whether the device has transmitted, in microseconds. */
   private static final long HELD_UP_MICROS = 20;
 
@@ -40,6 +43,11 @@ public final class Firmware {
 
   private final IntRef firstEvent = new IntRef();
   private final Event[] packetOrTick;
+
+  /** Likewise with {@link #alarm}, for a turn that is to be short. */
+  private final Event[] packetTickOrAlarm;
+
+  private final Event alarm;
 
   /**
    * Boots.
@@ -72,6 +80,8 @@ public final class Firmware {
     stack = new NetworkStack(bootServices, board.memory(), board.clock(), network, address);
     require("NetworkStack", stack.open());
     packetOrTick = new Event[] {network.waitForPacket(), startTick()};
+    alarm = createTimer();
+    packetTickOrAlarm = new Event[] {packetOrTick[0], packetOrTick[1], alarm};
   }
 
   // ---- boot
@@ -95,10 +105,15 @@ public final class Firmware {
   }
 
   private Event startTick() {
-    Ref<Event> tick = new Ref<>();
-    require("CreateEvent", bootServices.createEvent(EventType.TIMER, 0, null, null, tick));
-    require("SetTimer", bootServices.setTimer(tick.value, TimerDelay.PERIODIC, TICK));
-    return tick.value;
+    Event tick = createTimer();
+    require("SetTimer", bootServices.setTimer(tick, TimerDelay.PERIODIC, TICK));
+    return tick;
+  }
+
+  private Event createTimer() {
+    Ref<Event> timer = new Ref<>();
+    require("CreateEvent", bootServices.createEvent(EventType.TIMER, 0, null, null, timer));
+    return timer.value;
   }
 
   private static void require(String step, EfiStatus status) {
@@ -115,15 +130,40 @@ public final class Firmware {
    * frame it need not wait, and would leave the device no time.
    */
   public void turn() {
+    if (handleFrames()) {
+      bootServices.waitForEvent(firstEvent, packetOrTick);
+    }
+  }
+
+  /**
+   * Likewise, for somebody who has something to do soon.
+   *
+   * @param nanos how long to wait for a frame at most, of the guest's time, in steps of 100;
+   *     nothing or less than that does not wait
+   */
+  public void turn(long nanos) {
+    if (handleFrames() && nanos > 0) {
+      require(
+          "SetTimer", bootServices.setTimer(alarm, TimerDelay.RELATIVE, nanos / NANOS_PER_UNIT));
+      bootServices.waitForEvent(firstEvent, packetTickOrAlarm);
+    }
+  }
+
+  /**
+   * Handles the frames that are there.
+   *
+   * @return whether there is time to wait for one
+   */
+  private boolean handleFrames() {
     stack.tick(board.clock().nanos());
     if (stack.poll() != 0) {
-      return;
+      return false;
     }
     if (stack.isHeldUp()) {
       bootServices.stall(HELD_UP_MICROS);
-    } else {
-      bootServices.waitForEvent(firstEvent, packetOrTick);
+      return false;
     }
+    return true;
   }
 
   /** The network stack, to ping with. */

@@ -133,6 +133,22 @@ public final class NetworkStack implements AutoCloseable {
     }
   }
 
+  /**
+   * Resets the interface in mid-traffic and goes on: what it had not sent is lost (UEFI 2.10, 24.1
+   * "EFI_SIMPLE_NETWORK.Reset()": both queues are emptied). Mends an interface that has given its
+   * device up, such as after DEVICE_NEEDS_RESET, which nothing in the firmware does by itself.
+   *
+   * @return the interface's; DEVICE_ERROR leaves it given up
+   */
+  public EfiStatus reset() {
+    if (!open) {
+      return EfiStatus.NOT_STARTED;
+    }
+    EfiStatus status = snp.reset(false);
+    transmit.forgetInFlight();
+    return status;
+  }
+
   public StackCounters counters() {
     return counters;
   }

@@ -25,11 +25,28 @@ public final class Ping implements AutoCloseable {
     TIMED_OUT
   }
 
+  /** Is told of every reply with the series' identifier, be it late, repeated or damaged. */
+  @FunctionalInterface
+  public interface Listener {
+    /** Listens to nothing. */
+    Listener NONE = (sequence, nanos, intact) -> {};
+
+    /**
+     * A reply came. On the firmware's thread.
+     *
+     * @param sequence of 16 bits
+     * @param nanos the clock's
+     * @param intact whether it brings back what the request with this number held
+     */
+    void replied(int sequence, long nanos, boolean intact);
+  }
+
   private final NetworkStack stack;
   private final Ipv4Address target;
   private final int identifier;
   private final int payloadBytes;
 
+  private Listener listener = Listener.NONE;
   private State state = State.IDLE;
   private int sequence;
   private long sentNanos;
@@ -47,6 +64,11 @@ public final class Ping implements AutoCloseable {
     this.payloadBytes = payloadBytes;
   }
 
+  /** Tells {@code told} of replies from now on, instead of whom it told before. */
+  public void listen(Listener told) {
+    listener = told;
+  }
+
   public Ipv4Address target() {
     return target;
   }
@@ -58,6 +80,11 @@ public final class Ping implements AutoCloseable {
   /** The number of the last request, from 1; 16 bits. */
   public int sequence() {
     return sequence;
+  }
+
+  /** When the last request was sent, by the firmware's clock. */
+  public long sentNanos() {
+    return sentNanos;
   }
 
   /** From sending to the poll that saw the reply; meaningful once REPLIED. */
@@ -117,7 +144,8 @@ public final class Ping implements AutoCloseable {
     stack.forget(this);
   }
 
-  int identifier() {
+  /** What tells this series from others, 16 bits. */
+  public int identifier() {
     return identifier;
   }
 
@@ -130,10 +158,12 @@ public final class Ping implements AutoCloseable {
 
   /** A reply with our identifier from our target. */
   StackCounter reply(IcmpMessage message, int timeToLive, long nowNanos) {
+    boolean intact = isOurs(message);
+    listener.replied(message.sequence(), nowNanos, intact);
     if (state != State.WAITING || message.sequence() != sequence) {
       return StackCounter.ECHO_REPLY_STRAY;
     }
-    if (!isOurs(message)) {
+    if (!intact) {
       return StackCounter.ECHO_REPLY_CORRUPT;
     }
     state = State.REPLIED;
@@ -156,7 +186,7 @@ public final class Ping implements AutoCloseable {
     }
     for (int i = 0; i < payloadBytes; i++) {
       byte there = message.bytes().get(ValueLayout.JAVA_BYTE, message.dataOffset() + i);
-      if (there != payload(sequence, i)) {
+      if (there != payload(message.sequence(), i)) {
         return false;
       }
     }

@@ -14,7 +14,7 @@ import java.lang.foreign.MemorySegment;
  * Guest pages that frames are sent from, one frame each, and the way they go.
  *
  * <pre>
- *   FREE --send()--> WAITING --transmit() accepted--> IN_FLIGHT --getStatus()--> FREE
+ *   FREE --send()--> WAITING --transmit() accepted--> IN_FLIGHT --getStatus(), reset--> FREE
  *    ^                  ^  |  |
  *    |                  +--+  | transmit() NOT_READY
  *    +------------------------+ transmit() failed
@@ -131,6 +131,15 @@ final class TransmitPool {
       } else {
         counters.increment(StackCounter.TX_FRAMES);
         states[index] = State.IN_FLIGHT;
+      }
+    }
+  }
+
+  /** After a reset of the interface: what it held is ours again, and will not be handed back. */
+  void forgetInFlight() {
+    for (int index = 0; index < FRAMES; index++) {
+      if (states[index] == State.IN_FLIGHT) {
+        release(index);
       }
     }
   }
