@@ -2,10 +2,15 @@ package dev.virtiolab.lab;
 
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.uefi.EfiStatus;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -15,7 +20,43 @@ import java.util.function.Supplier;
  */
 public final class GuestThread implements AutoCloseable {
 
-  private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
+  /** What takes several turns: a series of pings, a transfer. Stepped on the guest's thread. */
+  @FunctionalInterface
+  public interface Job {
+    /** Returned by a job that is done. */
+    long DONE = -1;
+
+    /**
+     * Does what can be done now, and does not wait.
+     *
+     * @return nanoseconds after which it wants the next step, which comes before where a frame
+     *     came; or {@link #DONE}
+     */
+    long step(Firmware firmware);
+  }
+
+  /** A job, and who waits for it. */
+  private record Running(Job job, CompletableFuture<Void> end) {}
+
+  /** Something that is asked of the firmware, and who waits for the answer. */
+  private record Request<T>(Function<Firmware, T> question, CompletableFuture<T> answer) {
+    void serve(Firmware firmware) {
+      try {
+        answer.complete(question.apply(firmware));
+      } catch (RuntimeException | Error e) {
+        answer.completeExceptionally(e);
+      }
+    }
+  }
+
+  /** A guest without jobs waits as long as it likes. */
+  private static final long LONG_TURN = Long.MAX_VALUE;
+
+  private final Queue<Request<?>> requests = new ConcurrentLinkedQueue<>();
+
+  /** Of the guest's thread. */
+  private final List<Running> jobs = new ArrayList<>();
+
   private final CompletableFuture<Firmware> booted = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private final Supplier<Firmware> boot;
@@ -79,22 +120,81 @@ public final class GuestThread implements AutoCloseable {
     return submit(request);
   }
 
-  private <T> CompletableFuture<T> submit(Function<Firmware, T> request) {
+  /**
+   * Steps {@code job} between the turns from now on, until it is done, or until the future is
+   * completed by somebody else, such as by cancelling it. Any number of jobs run beside each other.
+   *
+   * @return complete when the job is done; exceptionally if it threw, or the guest has ended
+   */
+  public CompletableFuture<Void> run(Job job) {
+    CompletableFuture<Void> end = new CompletableFuture<>();
+    submit(firmware -> jobs.add(new Running(job, end)))
+        .whenComplete(
+            (begun, failure) -> {
+              if (failure != null) {
+                end.completeExceptionally(failure);
+              }
+            });
+    return end;
+  }
+
+  /**
+   * Asks after each turn until there is an answer, and waits for it.
+   *
+   * @param attempt on the guest's thread; null: not yet
+   * @throws TimeoutException if there is none before the deadline
+   * @throws IllegalStateException if the guest has ended
+   */
+  public <T> T await(Function<Firmware, T> attempt, Duration deadline) throws TimeoutException {
     CompletableFuture<T> answer = new CompletableFuture<>();
-    requests.add(
-        () -> {
-          try {
-            answer.complete(request.apply(booted.join()));
-          } catch (RuntimeException | Error e) {
-            answer.completeExceptionally(e);
+    CompletableFuture<Void> end =
+        run(
+            firmware -> {
+              T found = attempt.apply(firmware);
+              if (found == null) {
+                return LONG_TURN;
+              }
+              answer.complete(found);
+              return Job.DONE;
+            });
+    end.whenComplete(
+        (nothing, failure) -> {
+          if (failure != null) {
+            answer.completeExceptionally(failure);
           }
         });
-    // A guest that has ended answers nobody: its end is the answer then.
-    ended.whenComplete(
-        (nothing, failure) ->
-            answer.completeExceptionally(
-                failure != null ? failure : new IllegalStateException("the guest has ended")));
-    return answer;
+    try {
+      return answer.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (ExecutionException e) {
+      throw unwrap(e);
+    } catch (InterruptedException e) {
+      throw LabException.interrupted();
+    } finally {
+      end.cancel(false);
+    }
+  }
+
+  private <T> CompletableFuture<T> submit(Function<Firmware, T> question) {
+    Request<T> request = new Request<>(question, new CompletableFuture<>());
+    requests.add(request);
+    if (ended.isDone()) {
+      refuse(); // the thread may have looked for the last time before this one was there
+    }
+    return request.answer;
+  }
+
+  /** A guest that has ended answers nobody: its end is the answer then. Any thread. */
+  private void refuse() {
+    Throwable end = end();
+    for (Request<?> request = requests.poll(); request != null; request = requests.poll()) {
+      request.answer.completeExceptionally(end);
+    }
+  }
+
+  private Throwable end() {
+    return ended.isCompletedExceptionally()
+        ? ended.exceptionNow()
+        : new IllegalStateException("the guest has ended");
   }
 
   /** ExitBootServices on the guest's thread, which ends with it if it succeeds. */
@@ -120,16 +220,54 @@ public final class GuestThread implements AutoCloseable {
         throw e;
       }
       booted.complete(firmware);
+      long wanted = LONG_TURN;
       while (!stopping) {
-        firmware.turn();
-        for (Runnable request = requests.poll(); request != null; request = requests.poll()) {
-          request.run();
+        if (wanted == LONG_TURN) {
+          firmware.turn();
+        } else {
+          firmware.turn(wanted);
+        }
+        for (Request<?> request = requests.poll(); request != null; request = requests.poll()) {
+          request.serve(firmware);
+        }
+        if (!stopping) {
+          wanted = step(firmware); // not after ExitBootServices
         }
       }
       ended.complete(null);
     } catch (RuntimeException | Error e) {
       ended.completeExceptionally(e);
+    } finally {
+      refuse();
+      jobs.forEach(running -> running.end.completeExceptionally(end()));
     }
+  }
+
+  /**
+   * Steps every job once.
+   *
+   * @return after how many nanoseconds one wants to be stepped again
+   */
+  private long step(Firmware firmware) {
+    long soonest = LONG_TURN;
+    for (int i = jobs.size() - 1; i >= 0; i--) {
+      Running running = jobs.get(i);
+      long next = Job.DONE;
+      if (!running.end.isDone()) {
+        try {
+          next = running.job.step(firmware);
+        } catch (RuntimeException | Error e) {
+          running.end.completeExceptionally(e);
+        }
+      }
+      if (next < 0) {
+        jobs.remove(i);
+        running.end.complete(null);
+      } else {
+        soonest = Math.min(soonest, next);
+      }
+    }
+    return soonest;
   }
 
   /** Completes when the guest's thread is done, exceptionally if it broke. */
