@@ -41,7 +41,7 @@ class HouseRulesTest {
           "firmware", rooms("pci", "iommu"),
           "lab", rooms("posix", "pci", "net", "virtio", "iommu", "firmware"),
           // The lab, and what the lab's own signatures name.
-          "testkit", rooms("lab", "net", "iommu", "firmware"));
+          "testkit", rooms("lab", "net", "iommu", "firmware", "virtio"));
 
   static final List<String> ROOMS = DOORS.keySet().stream().sorted().toList();
 
