@@ -29,6 +29,9 @@ public enum SnpCounter {
   /** Frames shorter than an Ethernet header, dropped. */
   RX_SHORT,
   RX_SHORT_BYTES,
+  /** Frames longer than the MTU allows without a VLAN tag, and without one; dropped. */
+  RX_GIANT,
+  RX_GIANT_BYTES,
   RX_KICKS,
   MEDIA_CHANGES,
   /** The transmit queue's used ring said what cannot be. */
@@ -37,6 +40,8 @@ public enum SnpCounter {
   LIE_RX_USED,
   /** A used length below the header or past the buffer. */
   LIE_RX_LENGTH,
+  /** An MTU that no device may present, or another one after a reset. */
+  LIE_MTU,
   /** DEVICE_NEEDS_RESET was seen. */
   DEVICE_NEEDS_RESET,
   /** A register or the link status could not be read or written. */

@@ -53,18 +53,18 @@ final class SnpStatistics {
   }
 
   private NetworkStatistics table(int roomFor) {
-    long rxDropped = since(RX_FILTERED) + since(RX_SHORT);
+    long rxDropped = since(RX_FILTERED) + since(RX_SHORT) + since(RX_GIANT);
     long[] values = {
       since(RX_FRAMES) + rxDropped,
       since(RX_FRAMES),
       since(RX_SHORT),
-      NOT_KEPT,
+      since(RX_GIANT),
       NOT_KEPT,
       since(RX_UNICAST),
       since(RX_BROADCAST),
       since(RX_MULTICAST),
       NOT_KEPT,
-      since(RX_BYTES) + since(RX_FILTERED_BYTES) + since(RX_SHORT_BYTES),
+      since(RX_BYTES) + since(RX_FILTERED_BYTES) + since(RX_SHORT_BYTES) + since(RX_GIANT_BYTES),
       since(TX_QUEUED),
       since(TX_DONE),
       NOT_KEPT,

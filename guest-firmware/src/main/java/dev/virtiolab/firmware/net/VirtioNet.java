@@ -44,12 +44,14 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  * rings any more, until {@link #reset} or another bring-up succeeds.
  */
 final class VirtioNet {
+  /** Besides F_MTU, which is accepted where its value can be: {@link VirtioNetMtu}. */
   private static final long WANTED = F_MAC | F_STATUS | VERSION_1 | ACCESS_PLATFORM;
 
   private final VirtioDevice virtIo;
   private final boolean requireAccessPlatform;
   private final SimpleNetworkMode mode;
   private final SnpCounters counters;
+  private final VirtioNetMtu mtu;
   private final VirtioNetQueue receiveQueue;
   private final VirtioNetQueue transmitQueue;
   private final VirtioNetTransmitter transmitter;
@@ -70,11 +72,12 @@ final class VirtioNet {
     this.requireAccessPlatform = requireAccessPlatform;
     this.mode = mode;
     this.counters = counters;
+    this.mtu = new VirtioNetMtu(virtIo, counters);
     this.receiveQueue = new VirtioNetQueue(virtIo, memory, RECEIVEQ);
     this.transmitQueue = new VirtioNetQueue(virtIo, memory, TRANSMITQ);
     this.transmitter =
         new VirtioNetTransmitter(bootServices, virtIo, memory, transmitQueue, counters);
-    this.receiver = new VirtioNetReceiver(virtIo, memory, receiveQueue, filter, counters);
+    this.receiver = new VirtioNetReceiver(virtIo, memory, receiveQueue, mtu, filter, counters);
   }
 
   VirtioNetTransmitter transmitter() {
@@ -85,14 +88,19 @@ final class VirtioNet {
     return receiver;
   }
 
+  /** The largest packet, as it was when the device last was woken. */
+  VirtioNetMtu mtu() {
+    return mtu;
+  }
+
   /** Whether the device was given up; see the class comment. */
   boolean isBroken() {
     return broken;
   }
 
   /**
-   * Wakes the device to learn its address and link, and leaves it reset (or FAILED, for the host to
-   * see).
+   * Wakes the device to learn its address, MTU and link, and leaves it reset (or FAILED, for the
+   * host to see).
    *
    * @return UNSUPPORTED for a device without MAC or VERSION_1, or without ACCESS_PLATFORM where it
    *     is required
@@ -123,6 +131,10 @@ final class VirtioNet {
       mode.mediaPresent = !mode.mediaPresentSupported;
     }
     if (!result.isError()) {
+      result = mtu.read(offered);
+    }
+    if (!result.isError()) {
+      adoptMtu();
       result = readLink();
     }
     if (result.isError()) {
@@ -145,6 +157,11 @@ final class VirtioNet {
         : virtIo.setDeviceStatus(VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER);
   }
 
+  private void adoptMtu() {
+    mtu.adopt();
+    mode.maxPacketSize = mtu.bytes();
+  }
+
   /** Steps 2 to 6, from a device that is reset. */
   private EfiStatus negotiate() {
     EfiStatus result = greet();
@@ -155,12 +172,15 @@ final class VirtioNet {
     if (!result.isError()) {
       result = acceptable(offered);
     }
+    if (!result.isError()) {
+      result = mtu.read(offered);
+    }
     if (result.isError()) {
       return result;
     }
     mode.mediaPresentSupported = (offered & F_STATUS) != 0;
     status.value = VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER;
-    return VirtioLib.virtio10WriteFeatures(virtIo, offered & WANTED, status);
+    return VirtioLib.virtio10WriteFeatures(virtIo, offered & WANTED | mtu.feature(), status);
   }
 
   /** Steps 7 and 8: the queues are laid out before DRIVER_OK and kicked only after it. */
@@ -188,6 +208,7 @@ final class VirtioNet {
   EfiStatus bringUp() {
     EfiStatus result = negotiate();
     if (!result.isError()) {
+      adoptMtu();
       result = receiveQueue.open();
     }
     if (!result.isError()) {
@@ -211,7 +232,9 @@ final class VirtioNet {
   }
 
   /**
-   * Starts a live or broken device over, in the memory it has: both queues are empty afterwards.
+   * Starts a live or broken device over, in the memory it has: both queues are empty afterwards. An
+   * MTU other than before, which a device must not present (5.1.4.1), would not fit that memory nor
+   * what the client has seen: only another bring-up takes it.
    *
    * @return an error leaves it broken
    */
@@ -225,6 +248,10 @@ final class VirtioNet {
     receiveQueue.ring().clear();
     transmitQueue.ring().clear();
     result = negotiate();
+    if (!result.isError() && !mtu.isKept()) {
+      counters.increment(SnpCounter.LIE_MTU);
+      result = EfiStatus.DEVICE_ERROR;
+    }
     if (!result.isError()) {
       result = goLive();
     }

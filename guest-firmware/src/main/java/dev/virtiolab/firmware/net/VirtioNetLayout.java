@@ -10,6 +10,7 @@ final class VirtioNetLayout {
   static final int TRANSMITQ = 1;
 
   // 5.1.3 "Feature bits"
+  static final long F_MTU = 1L << 3;
   static final long F_MAC = 1L << 5;
   static final long F_STATUS = 1L << 16;
 
@@ -19,6 +20,8 @@ final class VirtioNetLayout {
   static final int CONFIG_STATUS = 6;
   static final int CONFIG_STATUS_SIZE = 2;
   static final int STATUS_LINK_UP = 1;
+  static final int CONFIG_MTU = 10;
+  static final int CONFIG_MTU_SIZE = 2;
 
   /**
    * struct virtio_net_hdr with num_buffers, as it is under VERSION_1: 5.1.6 "Device Operation".
@@ -32,16 +35,24 @@ final class VirtioNetLayout {
    */
   static final int HEADER_SIZE = 12;
 
-  // IEEE 802.3: destination, source, type; then up to 1500 bytes
+  // IEEE 802.3: destination, source, type; then a packet
   static final int MAC_SIZE = 6;
   static final int FRAME_SOURCE = 6;
   static final int FRAME_TYPE = 12;
   static final int MEDIA_HEADER_SIZE = 14;
-  static final int MAX_PACKET_SIZE = 1500;
-  static final int MAX_FRAME_SIZE = MEDIA_HEADER_SIZE + MAX_PACKET_SIZE;
+
+  // IEEE 802.1Q, 9.3: a tag stands before the type, and begins with a type of its own
+  static final int VLAN_TAG_SIZE = 4;
+  static final int TYPE_VLAN = 0x8100;
+  static final int TYPE_SERVICE_VLAN = 0x88a8;
 
   /** Frames in flight at most, for each direction; the queue's size may allow fewer. */
   static final int MAX_PENDING = 64;
 
   private VirtioNetLayout() {}
+
+  /** Whether a frame of this type has a tag, one that counts: there is room for one. */
+  static boolean isTag(int type) {
+    return type == TYPE_VLAN || type == TYPE_SERVICE_VLAN;
+  }
 }

@@ -1,7 +1,7 @@
 package dev.virtiolab.firmware.net;
 
+import static dev.virtiolab.firmware.net.VirtioNetLayout.FRAME_TYPE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.HEADER_SIZE;
-import static dev.virtiolab.firmware.net.VirtioNetLayout.MAX_FRAME_SIZE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.MEDIA_HEADER_SIZE;
 
 import dev.virtiolab.firmware.uefi.DmaMapping;
@@ -23,12 +23,18 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  *
  * <pre>
  *  available ring        descriptors               receive area
- *  +----+----+----+      +-------------+          |  slot N: 1536 bytes              |
- *  | .. | 2N | .. | ---> | D(2N)  NEXT | -------> +-----------+---------------+------+
- *  +----+----+----+      +------|------+          | header 12 | frame, to 1514 |unused|
- *                        +------v------+          +-----------+---------------+------+
+ *  +----+----+----+      +-------------+          |  slot N: 1536 bytes               |
+ *  | .. | 2N | .. | ---> | D(2N)  NEXT | -------> +-----------+----------------+------+
+ *  +----+----+----+      +------|------+          | header 12 | frame, to 1518 |unused|
+ *                        +------v------+          +-----------+----------------+------+
  *                        | D(2N+1)     | ---------------------^
  *                        +-------------+
+ *
+ *  mtu              slot    64 slots     with room for 12 + 14 + 4 (one VLAN tag) + mtu bytes,
+ *     68             128     2 pages     and the next slot in a cache line of its own
+ *   1500 (usual)    1536    24 pages
+ *   9000            9088   142 pages     a slot crosses pages; the area is contiguous to the CPU,
+ *   9216 (largest)  9280   145 pages     and to the device under one mapping
  * </pre>
  *
  * <p>A frame that passes the receive filter is <em>latched</em>: taken off the used ring, its
@@ -45,7 +51,7 @@ final class VirtioNetReceiver {
     LIED_LENGTH
   }
 
-  private static final int STRIDE = 1536;
+  private static final int SLOT_ALIGNMENT = 64;
   private static final long PAGE_SIZE = 4096;
   private static final int NOTHING = -1;
 
@@ -53,6 +59,7 @@ final class VirtioNetReceiver {
   private final CpuMemory memory;
   private final VirtioNetQueue queue;
   private final VirtioRing ring;
+  private final VirtioNetMtu mtu;
   private final ReceiveFilter filter;
   private final SnpCounters counters;
   private final Ref<DmaMapping> mapping = new Ref<>();
@@ -61,6 +68,14 @@ final class VirtioNetReceiver {
   private long area;
   private long pages;
   private int pending;
+
+  /** Bytes from slot to slot. */
+  private int stride;
+
+  /** Bytes of the longest frame that a slot has room for, and of the longest without a tag. */
+  private int room;
+
+  private int longestUntagged;
 
   /** The latched frame: its head descriptor, or {@link #NOTHING}. */
   private int latchedHead = NOTHING;
@@ -73,20 +88,28 @@ final class VirtioNetReceiver {
       VirtioDevice virtIo,
       CpuMemory memory,
       VirtioNetQueue queue,
+      VirtioNetMtu mtu,
       ReceiveFilter filter,
       SnpCounters counters) {
     this.virtIo = virtIo;
     this.memory = memory;
     this.queue = queue;
     this.ring = queue.ring();
+    this.mtu = mtu;
     this.filter = filter;
     this.counters = counters;
   }
 
-  /** Allocates and maps the receive area; the queue is open. On an error nothing is kept. */
+  /**
+   * Allocates and maps a receive area for frames of the MTU; the queue is open. On an error nothing
+   * is kept.
+   */
   EfiStatus open() {
     pending = queue.pending();
-    long bytes = (long) STRIDE * pending;
+    longestUntagged = mtu.longestFrame();
+    room = mtu.longestTagged();
+    stride = (HEADER_SIZE + room + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+    long bytes = (long) stride * pending;
     long pagesNeeded = (bytes + PAGE_SIZE - 1) / PAGE_SIZE;
     LongRef base = new LongRef();
     EfiStatus status = virtIo.allocateSharedPages(pagesNeeded, base);
@@ -120,10 +143,10 @@ final class VirtioNetReceiver {
     ring.availFlags(VringLayout.AVAIL_F_NO_INTERRUPT);
     for (int buffer = 0; buffer < pending; buffer++) {
       int head = 2 * buffer;
-      long slot = deviceBase.value + (long) STRIDE * buffer;
+      long slot = deviceBase.value + (long) stride * buffer;
       ring.descriptor(
           head, slot, HEADER_SIZE, VringLayout.DESC_F_NEXT | VringLayout.DESC_F_WRITE, head + 1);
-      ring.descriptor(head + 1, slot + HEADER_SIZE, MAX_FRAME_SIZE, VringLayout.DESC_F_WRITE, 0);
+      ring.descriptor(head + 1, slot + HEADER_SIZE, room, VringLayout.DESC_F_WRITE, 0);
       ring.offer(head);
     }
     ring.publish();
@@ -148,13 +171,19 @@ final class VirtioNetReceiver {
         return Peek.LIED_USED;
       }
       long written = ring.takenLength();
-      if (written < HEADER_SIZE || written > HEADER_SIZE + MAX_FRAME_SIZE) {
+      if (written < HEADER_SIZE || written > HEADER_SIZE + room) {
         return Peek.LIED_LENGTH;
       }
       int length = (int) written - HEADER_SIZE;
       if (length < MEDIA_HEADER_SIZE) {
         counters.increment(SnpCounter.RX_SHORT);
         counters.add(SnpCounter.RX_SHORT_BYTES, length);
+        giveBack(head);
+        continue;
+      }
+      if (length > longestUntagged && !isTagged(head)) {
+        counters.increment(SnpCounter.RX_GIANT);
+        counters.add(SnpCounter.RX_GIANT_BYTES, length);
         giveBack(head);
         continue;
       }
@@ -226,8 +255,14 @@ final class VirtioNetReceiver {
     }
   }
 
+  /** What the device makes of the frame later changes nothing: a client has room for either. */
+  private boolean isTagged(int head) {
+    short type = Short.reverseBytes(memory.getShort(frameOf(head) + FRAME_TYPE));
+    return VirtioNetLayout.isTag(type & 0xffff);
+  }
+
   private long frameOf(int head) {
-    return area + (long) STRIDE * (head / 2) + HEADER_SIZE;
+    return area + (long) stride * (head / 2) + HEADER_SIZE;
   }
 
   private void giveBack(int head) {

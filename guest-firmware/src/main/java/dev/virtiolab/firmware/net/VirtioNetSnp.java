@@ -3,8 +3,6 @@ package dev.virtiolab.firmware.net;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.FRAME_SOURCE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.FRAME_TYPE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.MAC_SIZE;
-import static dev.virtiolab.firmware.net.VirtioNetLayout.MAX_FRAME_SIZE;
-import static dev.virtiolab.firmware.net.VirtioNetLayout.MAX_PACKET_SIZE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.MEDIA_HEADER_SIZE;
 
 import dev.virtiolab.firmware.uefi.BootServices;
@@ -85,7 +83,6 @@ final class VirtioNetSnp implements SimpleNetwork {
     mode.state = State.STOPPED;
     mode.hwAddressSize = MAC_SIZE;
     mode.mediaHeaderSize = MEDIA_HEADER_SIZE;
-    mode.maxPacketSize = MAX_PACKET_SIZE;
     mode.broadcastAddress = MacAddress.BROADCAST;
     mode.ifType = 1; // Ethernet
     mode.macAddressChangeable = true;
@@ -360,7 +357,7 @@ final class VirtioNetSnp implements SimpleNetwork {
     if (Long.compareUnsigned(bufferSize, MEDIA_HEADER_SIZE) < 0) {
       return EfiStatus.BUFFER_TOO_SMALL;
     }
-    if (Long.compareUnsigned(bufferSize, MAX_FRAME_SIZE) > 0) {
+    if (isGiant(headerSize, bufferSize, buffer, protocol)) {
       return EfiStatus.INVALID_PARAMETER;
     }
     if (transmitter.isFull()) {
@@ -384,6 +381,22 @@ final class VirtioNetSnp implements SimpleNetwork {
     return transmitter.kickIfWanted().isError()
         ? device.fail(SnpCounter.REGISTER_FAILED)
         : EfiStatus.SUCCESS;
+  }
+
+  /** Whether a frame is longer than the MTU allows: with a VLAN tag by its 4 bytes more. */
+  private boolean isGiant(long headerSize, long bufferSize, long buffer, IntRef protocol) {
+    VirtioNetMtu mtu = device.mtu();
+    if (Long.compareUnsigned(bufferSize, mtu.longestFrame()) <= 0) {
+      return false;
+    }
+    if (Long.compareUnsigned(bufferSize, mtu.longestTagged()) > 0) {
+      return true;
+    }
+    int type = protocol == null ? 0 : protocol.value;
+    if (headerSize == 0) {
+      type = Short.reverseBytes(memory.getShort(buffer + FRAME_TYPE)) & 0xffff;
+    }
+    return !VirtioNetLayout.isTag(type);
   }
 
   private void countTransmitted(long destination, long bytes) {

@@ -29,7 +29,7 @@ import dev.virtiolab.pci.cpu.CpuMemory;
  * | .. | 2N | .. | -----> | D(2N)  NEXT | -----> [header, 12 bytes] <-- map -- header page, slot N
  * +----+----+----+        +------|------+
  *                         +------v------+
- *                         | D(2N+1)     | -----> [frame, 14-1514]   <-- map -- caller's buffer
+ *                         | D(2N+1)     | -----> [frame, 14-18+mtu] <-- map -- caller's buffer
  *                         +-------------+
  * used ring  2N  -----> shadow of request N -----> unmap both, hand the buffer back, N is free
  * }</pre>

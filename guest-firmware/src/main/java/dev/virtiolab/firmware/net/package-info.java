@@ -51,6 +51,7 @@
  *   <li>Extra buffers in Initialize: UNSUPPORTED is the documented answer.
  *   <li>Checksum and segmentation offloads, merged receive buffers, control queue: features that a
  *       driver may leave. Without the control queue the device does not filter; the driver does.
+ *   <li>Packets above 9216 bytes: {@link dev.virtiolab.firmware.net.VirtioNetMtu}.
  *   <li>Legacy devices: 12 bytes of header need VERSION_1, and Virtio10Dxe finds modern ones only.
  * </ul>
  *

@@ -17,6 +17,9 @@ final class EthernetLayout {
   static final int HEADER_BYTES = 14;
   static final int ADDRESS_BYTES = 6;
 
+  /** By which the header of a frame on a VLAN is longer: IEEE 802.1Q, 9.3. */
+  static final int VLAN_TAG_BYTES = 4;
+
   static final int TYPE_IPV4 = 0x0800;
   static final int TYPE_ARP = 0x0806;
 

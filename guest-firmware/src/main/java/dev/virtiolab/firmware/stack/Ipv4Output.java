@@ -24,8 +24,11 @@ final class Ipv4Output implements IpSender {
 
   private long hardware;
   private int mtu;
+
+  /** Bytes of payload in a packet at most, and in a fragment that is not the last. */
+  private int payloadBytes;
+
   private int fragmentBytes;
-  private int reserve;
   private int identification;
 
   Ipv4Output(Ipv4Interface self, ArpCache arp, TransmitPool transmit, StackCounters counters) {
@@ -45,11 +48,8 @@ final class Ipv4Output implements IpSender {
     this.mtu = mtu;
     this.hardware = hardware;
     tx = MemorySegment.ofArray(new byte[EthernetLayout.HEADER_BYTES + mtu]);
-    int most = mtu - Ipv4Layout.HEADER_BYTES;
-    fragmentBytes = most / Ipv4Layout.UNIT_BYTES * Ipv4Layout.UNIT_BYTES;
-    // At an MTU so small that an answer may need all buffers, the others get half of them: the
-    // interface gives back what it sends, and who waits for room for an answer waits for that.
-    reserve = Math.min(largestAnswerFrames(), TransmitPool.FRAMES / 2);
+    payloadBytes = mtu - Ipv4Layout.HEADER_BYTES;
+    fragmentBytes = payloadBytes / Ipv4Layout.UNIT_BYTES * Ipv4Layout.UNIT_BYTES;
   }
 
   /** The frames of the largest datagram, and one more for a question that precedes it. */
@@ -74,8 +74,8 @@ final class Ipv4Output implements IpSender {
 
   @Override
   public boolean hasRoom(int length) {
-    // One more for a question.
-    return transmit.room() >= reserve + frames(length) + 1;
+    // One more for a question. The pool has twice the room of the largest answer, at any MTU.
+    return transmit.room() >= largestAnswerFrames() + frames(length) + 1;
   }
 
   @Override
@@ -124,12 +124,11 @@ final class Ipv4Output implements IpSender {
       MemorySegment from,
       int length) {
     int id = identification++ & 0xffff;
-    // What fits is not taken apart, whatever the units say.
-    int most = length <= mtu - Ipv4Layout.HEADER_BYTES ? length : fragmentBytes;
     int offset = 0;
     do {
-      int bytes = Math.min(most, length - offset);
-      boolean more = offset + bytes < length;
+      // What fits is not taken apart, whatever the units say.
+      boolean more = length - offset > payloadBytes;
+      int bytes = more ? fragmentBytes : length - offset;
       int flags =
           (dontFragment ? Ipv4Layout.DONT_FRAGMENT : 0) | (more ? Ipv4Layout.MORE_FRAGMENTS : 0);
       EthernetFrame.put(tx, neighbour.hardware(), hardware, EthernetLayout.TYPE_IPV4);
@@ -150,10 +149,10 @@ final class Ipv4Output implements IpSender {
     } while (offset < length);
   }
 
-  private int frames(int payloadBytes) {
-    return payloadBytes <= mtu - Ipv4Layout.HEADER_BYTES
-        ? 1
-        : (payloadBytes + fragmentBytes - 1) / fragmentBytes;
+  /** Packets that {@link #sendFragments} makes of so many bytes: one, and those before it. */
+  private int frames(int length) {
+    int before = Math.max(0, length - payloadBytes);
+    return (before + fragmentBytes - 1) / fragmentBytes + 1;
   }
 
   /** Asks for every neighbour that is not known yet and whose turn it is. */

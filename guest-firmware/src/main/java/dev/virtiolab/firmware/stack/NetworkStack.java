@@ -337,11 +337,16 @@ public final class NetworkStack implements AutoCloseable {
     SimpleNetworkMode mode = snp.mode();
     if (mode.mediaHeaderSize != EthernetLayout.HEADER_BYTES
         || mode.maxPacketSize < Ipv4Layout.HEADER_BYTES + Ipv4Layout.UNIT_BYTES
-        || mode.mediaHeaderSize + mode.maxPacketSize > PAGE_BYTES) {
+        || mode.maxPacketSize > Ipv4Layout.MAX_TOTAL_BYTES) {
       return EfiStatus.UNSUPPORTED;
     }
-    rxBytes = PAGE_BYTES;
-    rxPageCount = 1;
+    int frameBytes = EthernetLayout.HEADER_BYTES + mode.maxPacketSize;
+    hardware = mode.currentAddress.bits();
+    output.open(mode.maxPacketSize, hardware);
+    largestAnswerFrames = output.largestAnswerFrames();
+    // Who is on a VLAN is nobody to us, but the frame has to come out of the interface.
+    rxPageCount = (frameBytes + EthernetLayout.VLAN_TAG_BYTES + PAGE_BYTES - 1) / PAGE_BYTES;
+    rxBytes = rxPageCount * PAGE_BYTES;
     LongRef pages = new LongRef();
     EfiStatus status =
         bootServices.allocatePages(
@@ -350,15 +355,12 @@ public final class NetworkStack implements AutoCloseable {
       return status;
     }
     rxPages = pages.value;
-    status = transmit.open();
+    status = transmit.open(frameBytes, largestAnswerFrames);
     if (status.isError()) {
       return status;
     }
     rx = MemorySegment.ofArray(new byte[rxBytes]);
-    hardware = mode.currentAddress.bits();
-    output.open(mode.maxPacketSize, hardware);
-    largestAnswerFrames = output.largestAnswerFrames();
-    return largestAnswerFrames <= TransmitPool.FRAMES ? EfiStatus.SUCCESS : EfiStatus.UNSUPPORTED;
+    return EfiStatus.SUCCESS;
   }
 
   /** Undoes what {@link #open} did, in reverse. The interface lets go of buffers in shutdown. */

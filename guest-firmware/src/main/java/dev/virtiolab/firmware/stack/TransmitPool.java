@@ -11,7 +11,7 @@ import dev.virtiolab.pci.cpu.CpuMemory;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Guest pages that frames are sent from, one frame each, and the way they go.
+ * Guest memory that frames are sent from, in slots of one frame each, and the way they go.
  *
  * <pre>
  *   FREE --send()--> WAITING --transmit() accepted--> IN_FLIGHT --getStatus(), reset--> FREE
@@ -20,13 +20,26 @@ import java.lang.foreign.MemorySegment;
  *    +------------------------+ transmit() failed
  * </pre>
  *
+ * <p>A slot has pages of its own, so that what is mapped for a device holds no other frame. Only
+ * where packets are so small that the largest datagram needs many slots do these share pages:
+ *
+ * <pre>
+ *   largest packet      68      576     1500     9000     9216
+ *   slot               128     1024     4096    12288    12288 bytes
+ *   slots             4096      256      128      128      128
+ *   pages              128       64      128      384      384
+ * </pre>
+ *
  * <p>The interface takes so many frames at a time; the others wait here in order, and none is lost.
  * A frame that it fails on is: the interface has not got its buffer, which is free again, so that a
  * broken interface does not use up the pool and leave nothing to go on with once it is reset.
  */
 final class TransmitPool {
-  /** More than twice the fragments of the largest datagram. */
-  static final int FRAMES = 128;
+  /**
+   * Slots at least: twice what an interface takes at a time. There are more where twice the frames
+   * of the largest answer are.
+   */
+  static final int MIN_FRAMES = 128;
 
   private static final int PAGE_BYTES = 4096;
 
@@ -40,13 +53,18 @@ final class TransmitPool {
   private final CpuMemory memory;
   private final SimpleNetwork snp;
   private final StackCounters counters;
-  private final State[] states = new State[FRAMES];
-  private final int[] lengths = new int[FRAMES];
-  private final int[] free = new int[FRAMES];
-  private final int[] waiting = new int[FRAMES];
   private final LongRef txBuf = new LongRef();
 
+  // By slot, a power of 2 of them.
+  private State[] states = {};
+  private int[] lengths = {};
+  private int[] free = {};
+  private int[] waiting = {};
+
   private long base;
+  private long pages;
+  private int frames;
+  private int slotBytes;
   private int freeCount;
   // Run free; masked at use.
   private int waitingHead;
@@ -60,20 +78,36 @@ final class TransmitPool {
     this.counters = counters;
   }
 
-  EfiStatus open() {
+  /**
+   * Allocates the slots.
+   *
+   * @param frameBytes of the longest frame
+   * @param answerFrames of the largest answer: {@link #room} is at least this while nothing waits
+   */
+  EfiStatus open(int frameBytes, int answerFrames) {
+    frames = Math.max(MIN_FRAMES, powerOfTwo(2 * answerFrames));
+    slotBytes =
+        frames > MIN_FRAMES && frameBytes <= PAGE_BYTES
+            ? powerOfTwo(frameBytes)
+            : (frameBytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    pages = (long) frames * slotBytes / PAGE_BYTES;
     LongRef address = new LongRef();
     EfiStatus status =
         bootServices.allocatePages(
-            AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, FRAMES, address);
+            AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, pages, address);
     if (status.isError()) {
       return status;
     }
     base = address.value;
-    for (int i = 0; i < FRAMES; i++) {
+    states = new State[frames];
+    lengths = new int[frames];
+    free = new int[frames];
+    waiting = new int[frames];
+    for (int i = 0; i < frames; i++) {
       states[i] = State.FREE;
       free[i] = i;
     }
-    freeCount = FRAMES;
+    freeCount = frames;
     waitingHead = 0;
     waitingTail = 0;
     return EfiStatus.SUCCESS;
@@ -89,8 +123,8 @@ final class TransmitPool {
     }
     reclaim();
     boolean quiet = snp.mode().state != SimpleNetworkMode.State.INITIALIZED;
-    if (quiet || freeCount + (waitingTail - waitingHead) == FRAMES) {
-      bootServices.freePages(base, FRAMES);
+    if (quiet || freeCount + (waitingTail - waitingHead) == frames) {
+      bootServices.freePages(base, pages);
     }
     base = 0;
     freeCount = 0;
@@ -107,7 +141,7 @@ final class TransmitPool {
     memory.write(address(index), frame, 0, length);
     lengths[index] = length;
     states[index] = State.WAITING;
-    waiting[waitingTail++ & FRAMES - 1] = index;
+    waiting[waitingTail++ & frames - 1] = index;
   }
 
   /** Takes back what was transmitted, and hands over what waits. */
@@ -115,7 +149,7 @@ final class TransmitPool {
     reclaim();
     // At most each waiting frame once, and one reclaim for each time the interface was full.
     while (waitingHead != waitingTail) {
-      int index = waiting[waitingHead & FRAMES - 1];
+      int index = waiting[waitingHead & frames - 1];
       EfiStatus status = snp.transmit(0, lengths[index], address(index), null, null, null);
       if (status == EfiStatus.NOT_READY) {
         counters.increment(StackCounter.TX_BUSY);
@@ -152,16 +186,16 @@ final class TransmitPool {
   private int reclaim() {
     int reclaimed = 0;
     // The bound holds against an interface that never says 0.
-    for (int i = 0; i < FRAMES; i++) {
+    for (int i = 0; i < frames; i++) {
       EfiStatus status = snp.getStatus(null, txBuf);
       if (status.isError() || txBuf.value == 0) {
         break;
       }
       long offset = txBuf.value - base;
-      int index = (int) (offset / PAGE_BYTES);
+      int index = (int) (offset / slotBytes);
       if (offset < 0
-          || offset >= (long) FRAMES * PAGE_BYTES
-          || offset % PAGE_BYTES != 0
+          || offset >= (long) frames * slotBytes
+          || offset % slotBytes != 0
           || states[index] != State.IN_FLIGHT) {
         counters.increment(StackCounter.TX_STRAY_BUFFER);
       } else {
@@ -178,6 +212,11 @@ final class TransmitPool {
   }
 
   private long address(int index) {
-    return base + (long) index * PAGE_BYTES;
+    return base + (long) index * slotBytes;
+  }
+
+  /** The smallest one that is not less. */
+  private static int powerOfTwo(int least) {
+    return 1 << Integer.SIZE - Integer.numberOfLeadingZeros(least - 1);
   }
 }

@@ -142,7 +142,7 @@ class HostileDeviceTest {
 
   @ParameterizedTest
   @ValueSource(
-      ints = {0, 1, 11, 12 + 1514 + 1, 1536, 65535, Integer.MAX_VALUE, Integer.MIN_VALUE, -1})
+      ints = {0, 1, 11, 12 + 1518 + 1, 1536, 65535, Integer.MAX_VALUE, Integer.MIN_VALUE, -1})
   void receiveUsedLengthBelowTheHeaderOrPastTheBuffer(int length) {
     bench.initialized();
     int head = bench.card.pop(RX);

@@ -86,7 +86,7 @@ class EchoTest {
   void brokenInterfaceIsCountedAndUsesUpNoBuffers() {
     bench.openWithPeer();
     bench.snp.failTransmit(EfiStatus.DEVICE_ERROR);
-    int frames = 2 * TransmitPool.FRAMES;
+    int frames = 2 * TransmitPool.MIN_FRAMES;
     for (int i = 0; i < frames; i++) {
       bench.exchange(ping(i));
     }
@@ -192,7 +192,7 @@ class EchoTest {
     assertEquals(2, bench.snp.inFlight());
     bench.stack.close();
     assertEquals(SimpleNetworkMode.State.INITIALIZED, bench.snp.mode().state);
-    assertEquals(before + TransmitPool.FRAMES, bench.bootServicesDataPages());
+    assertEquals(before + TransmitPool.MIN_FRAMES, bench.bootServicesDataPages());
     // The frames are as they were.
     bench.snp.complete(2);
   }
@@ -200,7 +200,7 @@ class EchoTest {
   @Test
   void interfaceOfAnotherKindIsUnsupportedAndLeftAlone() {
     long before = bench.bootServicesDataPages();
-    bench.snp.mode().maxPacketSize = 9000;
+    bench.snp.mode().mediaHeaderSize = 18;
     assertEquals(EfiStatus.UNSUPPORTED, bench.stack.open());
     assertEquals(SimpleNetworkMode.State.STOPPED, bench.snp.mode().state);
     assertEquals(before, bench.bootServicesDataPages());

@@ -101,10 +101,15 @@ final class Packets {
 
   /** The frames of an ICMP message from the peer to the guest, in order. */
   static List<byte[]> framesToGuest(byte[] message, int id) {
+    return framesToGuest(message, id, 1480);
+  }
+
+  /** The same with so many bytes, a multiple of 8, in all but the last. */
+  static List<byte[]> framesToGuest(byte[] message, int id, int fragment) {
     List<byte[]> frames = new ArrayList<>();
     int offset = 0;
     do {
-      int bytes = Math.min(1480, message.length - offset);
+      int bytes = Math.min(fragment, message.length - offset);
       byte[] part = new byte[bytes];
       System.arraycopy(message, offset, part, 0, bytes);
       boolean more = offset + bytes < message.length;
