@@ -10,6 +10,8 @@ public enum Drop {
   TX_RUNT("a frame is shorter than an Ethernet header"),
   /** Transmit: more than the wire takes. */
   TX_GIANT("a frame is longer than the wire takes"),
+  /** Transmit: longer than the MTU that was negotiated, which no driver may send (5.1.4.2). */
+  TX_OVER_MTU("a frame was sent that is longer than the negotiated MTU"),
   /** Transmit: a buffer that the device may not read. */
   TX_DMA_FAULT("a transmit buffer cannot be read"),
   /** Transmit: no link. */

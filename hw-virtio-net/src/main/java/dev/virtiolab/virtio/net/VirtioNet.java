@@ -69,7 +69,11 @@ public final class VirtioNet implements VirtioDevice {
   private static final int ETHERNET_HEADER_BYTES = 14;
   private static final int ETHERTYPE_OFFSET = 12;
   private static final short ETHERTYPE_VLAN = (short) 0x8100;
+  private static final short ETHERTYPE_SERVICE_VLAN = (short) 0x88a8;
   private static final int VLAN_TAG_BYTES = 4;
+
+  /** Of frames where no MTU was negotiated; leaves room for a tag. */
+  private static final int NO_LIMIT = Integer.MAX_VALUE - VLAN_TAG_BYTES;
 
   /** Flags that leave work to the device which it did not offer to do. */
   private static final int OFFLOAD_FLAGS =
@@ -129,8 +133,8 @@ public final class VirtioNet implements VirtioDevice {
 
   private long features;
 
-  /** Longest frame that may go to the driver, without a VLAN tag. */
-  private int longestReceived = Integer.MAX_VALUE;
+  /** Longest frame that the negotiated MTU allows either way, without a VLAN tag. */
+  private int longestFrame = NO_LIMIT;
 
   /** Whether somebody wants the cable plugged in: {@link #setLink}. */
   private volatile boolean cable = true;
@@ -410,6 +414,9 @@ public final class VirtioNet implements VirtioDevice {
     if (length > backend.maxFrameLength()) {
       return drop(Drop.TX_GIANT);
     }
+    if (length > longestFrame + VLAN_TAG_BYTES) {
+      return drop(Drop.TX_OVER_MTU);
+    }
     if (!linkUp) {
       return drop(Drop.TX_LINK_DOWN);
     }
@@ -426,6 +433,11 @@ public final class VirtioNet implements VirtioDevice {
     if (fault != DmaFault.NONE) {
       backend.abort();
       return notReadable(fault);
+    }
+    // Only now the frame lies where the driver cannot change its type any more.
+    if (length > longestFrame && overMtu(length, backend.claimed(), backend.claimedOffset())) {
+      backend.abort();
+      return drop(Drop.TX_OVER_MTU);
     }
     backend.commit();
     return length;
@@ -445,7 +457,7 @@ public final class VirtioNet implements VirtioDevice {
         backend.release();
         continue;
       }
-      if (length > longestReceived && overMtu(length)) {
+      if (length > longestFrame && overMtu(length, backend.peeked(), backend.peekedOffset())) {
         drop(Drop.RX_OVER_MTU);
         backend.release();
         continue;
@@ -497,10 +509,10 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   /** "mtu plus low level ethernet header length" (5.1.4.1): a VLAN tag belongs to the header. */
-  private boolean overMtu(int length) {
-    boolean tagged =
-        backend.peeked().get(BE16, backend.peekedOffset() + ETHERTYPE_OFFSET) == ETHERTYPE_VLAN;
-    return length > longestReceived + (tagged ? VLAN_TAG_BYTES : 0);
+  private boolean overMtu(int length, MemorySegment frame, long at) {
+    short type = frame.get(BE16, at + ETHERTYPE_OFFSET);
+    boolean tagged = type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE_VLAN;
+    return length > longestFrame + (tagged ? VLAN_TAG_BYTES : 0);
   }
 
   private int notReadable(DmaFault fault) {
@@ -649,7 +661,7 @@ public final class VirtioNet implements VirtioDevice {
   public void featuresAgreed(long agreed) {
     features = agreed;
     if (FeatureBits.has(agreed, VIRTIO_NET_F_MTU)) {
-      longestReceived = config.mtu().orElseThrow() + ETHERNET_HEADER_BYTES;
+      longestFrame = config.mtu().orElseThrow() + ETHERNET_HEADER_BYTES;
     }
   }
 
@@ -698,7 +710,7 @@ public final class VirtioNet implements VirtioDevice {
     receive.reset();
     transmit.reset();
     features = 0;
-    longestReceived = Integer.MAX_VALUE;
+    longestFrame = NO_LIMIT;
     txHeld = false;
     System.arraycopy(config.mac(), 0, mac, 0, mac.length);
     counters.wasReset();

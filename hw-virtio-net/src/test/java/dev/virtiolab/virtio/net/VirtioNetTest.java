@@ -21,6 +21,8 @@ import java.util.List;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Frames, features, interrupts and the link, with a driver that keeps the rules. */
 class VirtioNetTest {
@@ -246,6 +248,73 @@ class VirtioNetTest {
     nic.offerReceive(0, 4);
     nic.wire.deliver(TestNic.frame(1015, 1));
     assertEquals(1, nic.device.poll(8));
+  }
+
+  /**
+   * 5.1.4.2: up to mtu plus the Ethernet header, which a tag makes 4 bytes longer; no byte more.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {68, 1280, 1500, 1501, 9000, 9216, 65_530})
+  void negotiatedMtuBoundsFramesBothWaysToTheByte(int mtu) {
+    reopen(new VirtioNet.Config(TestNic.MAC, OptionalInt.of(mtu), false, false));
+    nic.start(TestNic.BASIC | FeatureBits.VIRTIO_NET_F_MTU);
+    int plain = 14 + mtu;
+    int tagged = plain + 4;
+    byte[][] fit = {
+      ofType(0x0800, plain), ofType(0x8100, plain), ofType(0x8100, tagged), ofType(0x88a8, tagged)
+    };
+    byte[][] tooLong = {
+      ofType(0x0800, plain + 1),
+      ofType(0x0800, tagged),
+      ofType(0x8100, tagged + 1),
+      ofType(0x88a8, tagged + 1)
+    };
+    offerOneReceiveBuffer(12 + tagged + 1);
+    int drops = 0;
+    for (byte[] frame : tooLong) {
+      drops++;
+      nic.send(frame);
+      nic.wire.deliver(frame);
+      assertEquals(0, nic.device.poll(8), "length=" + frame.length);
+      assertEquals(drops, nic.device.counters().drops(Drop.TX_OVER_MTU));
+      assertEquals(drops, nic.device.counters().drops(Drop.RX_OVER_MTU));
+      assertTrue(nic.transmitRing().poll(), "the buffer comes back all the same");
+    }
+    assertEquals(0, nic.wire.sent().size());
+    for (byte[] frame : fit) {
+      nic.send(frame);
+      nic.wire.deliver(frame);
+      assertEquals(2, nic.device.poll(8), "length=" + frame.length);
+      assertArrayEquals(frame, nic.wire.sent().getLast());
+      assertTrue(nic.receiveRing().poll());
+      assertEquals(12 + frame.length, nic.receiveRing().usedLength());
+      assertArrayEquals(frame, nic.bytes(TestNic.RX_BUFFERS + 12, frame.length));
+      offerOneReceiveBuffer(12 + tagged + 1);
+    }
+    assertEquals(fit.length, nic.wire.sent().size());
+    assertEquals(0, nic.device.counters().drops(Drop.RX_NO_ROOM));
+    assertEquals(0, nic.device.counters().drops(Drop.TX_GIANT));
+  }
+
+  @Test
+  void withoutTheFeatureTheMtuBindsNobody() {
+    reopen(new VirtioNet.Config(TestNic.MAC, OptionalInt.of(68), false, false));
+    nic.start(TestNic.BASIC);
+    nic.send(TestNic.frame(1514, 1));
+    assertEquals(1, nic.device.poll(8));
+    assertEquals(0, nic.device.counters().drops(Drop.TX_OVER_MTU));
+  }
+
+  private void offerOneReceiveBuffer(int bytes) {
+    nic.receiveRing().begin().writable(TestNic.RX_BUFFERS, bytes).offer();
+    nic.receiveRing().publish();
+  }
+
+  private static byte[] ofType(int type, int length) {
+    byte[] frame = TestNic.frame(length, length);
+    frame[12] = (byte) (type >>> 8);
+    frame[13] = (byte) type;
+    return frame;
   }
 
   // ---- features

@@ -15,12 +15,13 @@ final class MachineOptions {
   /** What IPv4 asks of every link (RFC 791). */
   static final int MIN_MTU = 68;
 
-  /** What VirtioNetDxe's receive buffers hold. */
-  private static final int ETHERNET_MTU = 1500;
+  /** The largest that VirtioNetDxe posts receive buffers for. */
+  private static final int MAX_MTU = 9216;
 
   static final String MTU_DESCRIPTION =
-      "offer VIRTIO_NET_F_MTU with this value, 68 to 1500 (default: where the wire takes less than"
-          + " 1500, that; else the feature is not offered)";
+      "offer VIRTIO_NET_F_MTU with this value, 68 to 9216; the guest's driver takes it, and the"
+          + " host's interfaces get it (default: where the wire takes less than 1500, that; else the"
+          + " feature is not offered)";
 
   @Option(
       names = "--platform",
@@ -131,8 +132,8 @@ final class MachineOptions {
     if (mtu == null) {
       return OptionalInt.empty();
     }
-    if (mtu < MIN_MTU || mtu > ETHERNET_MTU) {
-      throw LabException.usage("--mtu is from " + MIN_MTU + " to " + ETHERNET_MTU + ", not " + mtu);
+    if (mtu < MIN_MTU || mtu > MAX_MTU) {
+      throw LabException.usage("--mtu is from " + MIN_MTU + " to " + MAX_MTU + ", not " + mtu);
     }
     return OptionalInt.of(mtu);
   }

@@ -29,7 +29,9 @@ final class WireOptions {
             + " options: ,mac=ADDRESS@HOST for a station known beforehand, ,learning=off"
             + " ,ageing=SECONDS (300), ,table=STATIONS (4096), ,storm=FRAMES for everybody in a"
             + " second (10000; 0: any number). The MTU offered is what the way to the peers leaves:"
-            + " 50 bytes less over IPv4, 70 over IPv6, unless --mtu says one.",
+            + " 50 bytes less over IPv4, 70 over IPv6, but no more than 1500, unless --mtu says one: a"
+            + " network with a larger MTU carries more, and what does not fit goes in fragments, which"
+            + " are counted.",
         "The network namespace has ports of UDP and TCP of its own; a unix socket is seen from"
             + " outside."
       })

@@ -11,6 +11,8 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.pci.cpu.CpuMemory;
 import dev.virtiolab.posix.Poll;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 
@@ -38,10 +40,16 @@ final class Relay {
   /** Frames that the card may hold at a time: as many as VirtioNetDxe takes. */
   private static final int TRANSMIT_FRAMES = 64;
 
-  /** Two frames of Ethernet's size fit into a page of 4 KiB. */
-  private static final int FRAME_ROOM = 2048;
+  private static final int PAGE_BYTES = 4096;
+  private static final int TYPE_OFFSET = 12;
 
-  private static final int TRANSMIT_PAGES = TRANSMIT_FRAMES / 2;
+  // IEEE 802.1Q: by a tag a frame may be longer than the card's largest.
+  private static final int VLAN_TAG_BYTES = 4;
+  private static final int TYPE_VLAN = 0x8100;
+  private static final int TYPE_SERVICE_VLAN = 0x88a8;
+
+  private static final ValueLayout.OfShort BE16 =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
   private static final int FILTERS =
       SimpleNetwork.RECEIVE_UNICAST
@@ -78,6 +86,11 @@ final class Relay {
   private SimpleNetwork card;
   private int freeCount;
   private long receivePage;
+
+  /** Bytes from one frame's room to the next: half a page, or whole pages. */
+  private int frameRoom;
+
+  /** Of frames without a VLAN tag. */
   private int longestFrame;
 
   /** Bytes of the frame in {@link #receivePage} that the wire had no room for yet, or 0. */
@@ -130,20 +143,38 @@ final class Relay {
     require("ReceiveFilters", card.receiveFilters(FILTERS, 0, false, List.of()));
     SimpleNetworkMode mode = card.mode();
     longestFrame = mode.mediaHeaderSize + mode.maxPacketSize;
-    if (longestFrame > FRAME_ROOM) {
-      throw new IllegalStateException("a card with frames of " + longestFrame + " bytes");
-    }
+    frameRoom = roomFor(longestFrame + VLAN_TAG_BYTES);
+    long bytes = (TRANSMIT_FRAMES + 1L) * frameRoom;
     LongRef pages = new LongRef();
     require(
         "AllocatePages",
         firmware
             .bootServices()
             .allocatePages(
-                AllocateType.ANY_PAGES, MemoryType.BOOT_SERVICES_DATA, TRANSMIT_PAGES + 1L, pages));
+                AllocateType.ANY_PAGES,
+                MemoryType.BOOT_SERVICES_DATA,
+                (bytes + PAGE_BYTES - 1) / PAGE_BYTES,
+                pages));
     for (int i = 0; i < TRANSMIT_FRAMES; i++) {
-      free[freeCount++] = pages.value + (long) i * FRAME_ROOM;
+      free[freeCount++] = pages.value + (long) i * frameRoom;
     }
-    receivePage = pages.value + (long) TRANSMIT_FRAMES * FRAME_ROOM;
+    receivePage = pages.value + (long) TRANSMIT_FRAMES * frameRoom;
+  }
+
+  /** Two frames of Ethernet's size share a page of 4 KiB; a larger one has pages of its own. */
+  private static int roomFor(int frameBytes) {
+    int half = PAGE_BYTES / 2;
+    return frameBytes <= half ? half : (frameBytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+  }
+
+  /** Whether the card cannot send the frame that the wire shows. */
+  private boolean isTooLong(int bytes) {
+    if (bytes <= longestFrame) {
+      return false;
+    }
+    int type = wire.peeked().get(BE16, wire.peekedOffset() + TYPE_OFFSET) & 0xffff;
+    boolean tagged = type == TYPE_VLAN || type == TYPE_SERVICE_VLAN;
+    return bytes > longestFrame + (tagged ? VLAN_TAG_BYTES : 0);
   }
 
   private static void require(String call, EfiStatus status) {
@@ -194,7 +225,7 @@ final class Relay {
 
   /** Fetches the next frame of the card, if there is one. */
   private boolean receive() {
-    length.value = FRAME_ROOM;
+    length.value = frameRoom;
     EfiStatus status = card.receive(null, length, receivePage, null, null, null);
     if (status == EfiStatus.NOT_READY) {
       return false;
@@ -211,7 +242,7 @@ final class Relay {
       if (bytes == 0) {
         break;
       }
-      if (bytes > longestFrame) {
+      if (isTooLong(bytes)) {
         dropped++;
         wire.release();
         continue;
