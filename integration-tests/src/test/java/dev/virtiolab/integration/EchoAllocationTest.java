@@ -11,6 +11,7 @@ import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.net.LoopbackBackend;
 import dev.virtiolab.posix.fixture.Allocation;
+import java.util.OptionalInt;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -28,22 +29,36 @@ class EchoAllocationTest {
 
   @ParameterizedTest
   @CsvSource({
-    "PC, 1",
-    "PC, 32",
-    "NONCOHERENT, 1",
-    "NONCOHERENT, 32",
-    "SEV, 1",
-    "SEV, 32",
-    "VTD, 1",
-    "VTD, 32"
+    "PC, 1, 0",
+    "PC, 32, 0",
+    "NONCOHERENT, 1, 0",
+    "NONCOHERENT, 32, 0",
+    "SEV, 1, 0",
+    "SEV, 32, 0",
+    "VTD, 1, 0",
+    "VTD, 32, 0",
+    "PC, 32, 9000",
+    "NONCOHERENT, 32, 9000",
+    "SEV, 32, 9000",
+    "VTD, 32, 9000"
   })
-  void anEchoAllocatesNothing(PlatformKind platform, int burst) {
-    LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, LARGEST_FRAME);
-    MachineConfig config = MachineConfig.of(platform);
+  void anEchoAllocatesNothing(PlatformKind platform, int burst, int mtu) {
+    int largestFrame = mtu == 0 ? LARGEST_FRAME : 14 + mtu;
+    LoopbackBackend.Pair wire = LoopbackBackend.pair(FRAMES_ON_THE_WIRE, largestFrame);
+    MachineConfig any = MachineConfig.of(platform);
+    MachineConfig config =
+        new MachineConfig(
+            platform,
+            any.slot(),
+            any.mac(),
+            mtu == 0 ? OptionalInt.empty() : OptionalInt.of(mtu),
+            any.bounceSlots(),
+            any.seed());
     try (Mainboard hardware = new Mainboard(config, wire.left())) {
       SteppedClock clock = new SteppedClock(hardware);
       Firmware firmware = new Firmware(hardware.toBoard(clock), GUEST, BounceSlots.OVMF);
-      EchoPeer peer = new EchoPeer(wire.right(), config.mac().bits(), PEER, GUEST, 56);
+      EchoPeer peer =
+          new EchoPeer(wire.right(), config.mac().bits(), PEER, GUEST, mtu == 0 ? 56 : mtu - 28);
       peer.introduce();
       firmware.turn();
       Runnable work = () -> exchange(hardware, firmware, peer, burst);

@@ -340,7 +340,7 @@ class IperfTest {
   }
 
   /** Enhanced packet blocks (type 6) of a pcapng file. */
-  private static void frames(byte[] file, Consumer<ByteBuffer> each) {
+  static void frames(byte[] file, Consumer<ByteBuffer> each) {
     ByteBuffer blocks = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
     while (blocks.hasRemaining()) {
       int start = blocks.position();

@@ -24,7 +24,7 @@ class MistakesTest {
         "ping --mac 52:54:00                | 52:54:00",
         "ping --mac 01:00:5e:00:00:01       | does not name one station",
         "ping --mtu 67                      | 68",
-        "ping --mtu 9000                    | 1500",
+        "ping --mtu 9217                    | 9216",
         "ping --count 0                     | --count",
         "ping --count many                  | many",
         "ping --size 65508                  | 65507",

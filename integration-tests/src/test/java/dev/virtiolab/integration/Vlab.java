@@ -323,15 +323,19 @@ final class Vlab implements AutoCloseable {
     }
   }
 
+  /** The process that the run started with these words on its command line. */
+  private long child(String words) {
+    return process
+        .descendants()
+        .filter(child -> commandLine(child.pid()).contains(words))
+        .findFirst()
+        .orElseThrow()
+        .pid();
+  }
+
   /** Starts a Java program in the network namespace of a child of the run; as root. */
   Process inNetworkOf(String words, Class<?> program, String... arguments) {
-    long child =
-        process
-            .descendants()
-            .filter(each -> commandLine(each.pid()).contains(words))
-            .findFirst()
-            .orElseThrow()
-            .pid();
+    long child = child(words);
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -343,6 +347,8 @@ final class Vlab implements AutoCloseable {
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:-UsePerfData",
                 "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-Djna.tmpdir=" + folder.resolve("tmp"),
                 "-cp",
                 System.getProperty("java.class.path"),
                 program.getName()));

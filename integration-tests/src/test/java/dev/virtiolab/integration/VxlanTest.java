@@ -182,6 +182,34 @@ class VxlanTest {
     }
   }
 
+  /**
+   * Over a network of 1500 bytes, where 1450 are left: the guest sends no frame that is cut, be it
+   * full or of a datagram that the guest has to cut itself; with an MTU that does not fit each full
+   * one is, and that is counted and said.
+   */
+  @ParameterizedTest
+  @CsvSource({"0, 1422, 0", "0, 20000, 0", "1500, 1422, 0", "1500, 1423, 5", "9000, 8972, 5"})
+  void guestBehindVxlanSendsNoFragmentsUnlessItIsToldTo(int mtu, int size, int fragments)
+      throws IOException {
+    assumeKernelsVxlan();
+    String all = "bridge fdb append 00:00:00:00:00:00 dev vx0 dst 10.9.0.1";
+    List<String> command = new ArrayList<>(List.of("ping", "--json", "--flood", "-c", "5"));
+    if (mtu != 0) {
+      command.addAll(List.of("--mtu", Integer.toString(mtu)));
+    }
+    command.addAll(List.of("-s", Integer.toString(size), "--to", "192.0.2.9"));
+    command.addAll(List.of("--backend", "vxlan:10.9.0.1,vni=42,peer=10.9.0.2"));
+    try (Vlab ping = Vlab.inNetworkOf(kernelAtTheFarEnd("10.9.0.", 24, 4789, all))) {
+      Vlab.Ended ended = ping.run(command.toArray(String[]::new));
+      assertEquals(0, ended.exitCode(), ended::toString);
+      JsonNode report = JsonMapper.shared().readTree(ended.out());
+      assertEquals(5, report.at("/ping/received").asInt(), report::toString);
+      assertEquals(fragments, report.at("/vxlan/fragmented").asInt(0), report::toString);
+      assertEquals(fragments > 0, ended.err().contains("in fragments"), ended::err);
+      ping.assertNothingLeft();
+    }
+  }
+
   @Test
   void wireThatCannotBeHadIsSaidInOneLine() throws IOException {
     try (DatagramSocket taken = new DatagramSocket(new InetSocketAddress("127.0.0.1", 0));

@@ -469,7 +469,7 @@ public final class VxlanBackend extends NettyBackend {
                     + underlay.mtu()
                     + " fit: the kernel sends it in fragments, which a peer may drop (RFC 7348,"
                     + " 4.3). An MTU of "
-                    + underlay.overlayMtu().orElse(0)
+                    + underlay.largestWhole()
                     + " avoids that";
             case STORM_OUT ->
                 "more than "

@@ -33,10 +33,15 @@ record VxlanUnderlay(int mtu, int headerBytes) {
     return new VxlanUnderlay(mtu, ip + VxlanLayout.UDP_HEADER_BYTES + VxlanLayout.HEADER_BYTES);
   }
 
-  /** What fits in one packet of the underlay, if that is less than Ethernet has. */
+  /** The largest IP packet of the overlay that makes one packet of the underlay. */
+  int largestWhole() {
+    return Math.max(LEAST_MTU, mtu - headerBytes - VxlanLayout.ETHERNET_HEADER_BYTES);
+  }
+
+  /** The same, if that is less than Ethernet has. */
   OptionalInt overlayMtu() {
-    int fits = mtu - headerBytes - VxlanLayout.ETHERNET_HEADER_BYTES;
-    return fits < USUAL_MTU ? OptionalInt.of(Math.max(LEAST_MTU, fits)) : OptionalInt.empty();
+    int largest = largestWhole();
+    return largest < USUAL_MTU ? OptionalInt.of(largest) : OptionalInt.empty();
   }
 
   /** Whether a frame makes a packet that has to be cut up. */
