@@ -171,7 +171,7 @@ final class TransmitPool {
 
   /** After a reset of the interface: what it held is ours again, and will not be handed back. */
   void forgetInFlight() {
-    for (int index = 0; index < FRAMES; index++) {
+    for (int index = 0; index < frames; index++) {
       if (states[index] == State.IN_FLIGHT) {
         release(index);
       }
