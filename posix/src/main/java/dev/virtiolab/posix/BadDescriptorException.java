@@ -6,7 +6,10 @@ public final class BadDescriptorException extends Exception {
 
   private final int errno;
 
-  BadDescriptorException(int errno, String message) {
+  /**
+   * @param errno what to answer a peer that understands error numbers
+   */
+  public BadDescriptorException(int errno, String message) {
     super(message);
     this.errno = errno;
   }

@@ -26,6 +26,7 @@ public final class Errno {
   public static final int ENOSYS = 38;
   public static final int EBADFD = 77;
   public static final int EMSGSIZE = 90;
+  public static final int EOPNOTSUPP = 95;
   public static final int EADDRINUSE = 98;
   public static final int EADDRNOTAVAIL = 99;
   public static final int ENETDOWN = 100;
@@ -63,6 +64,7 @@ public final class Errno {
       case ENETDOWN -> "ENETDOWN";
       case ENOBUFS -> "ENOBUFS";
       case EMSGSIZE -> "EMSGSIZE";
+      case EOPNOTSUPP -> "EOPNOTSUPP";
       case EADDRINUSE -> "EADDRINUSE";
       case EADDRNOTAVAIL -> "EADDRNOTAVAIL";
       case ECONNREFUSED -> "ECONNREFUSED";
@@ -99,6 +101,7 @@ public final class Errno {
       case ENETDOWN -> "Network is down";
       case ENOBUFS -> "No buffer space available";
       case EMSGSIZE -> "Message too long";
+      case EOPNOTSUPP -> "Operation not supported";
       case EADDRINUSE -> "Address already in use";
       case EADDRNOTAVAIL -> "Cannot assign requested address";
       case ECONNREFUSED -> "Connection refused";

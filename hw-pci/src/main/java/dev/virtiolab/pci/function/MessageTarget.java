@@ -12,4 +12,15 @@ package dev.virtiolab.pci.function;
 public interface MessageTarget {
 
   void deliver(long address, int data);
+
+  /**
+   * Asked first, for each signal of an enabled MSI-X: takes the whole vector over where table,
+   * masks and pending bits are kept elsewhere, as a hypervisor does for a function that is handed
+   * to it.
+   *
+   * @return whether it did; if not, what this function's own table says holds
+   */
+  default boolean takeOver(int vector) {
+    return false;
+  }
 }

@@ -82,7 +82,9 @@ public final class MsiX implements BarHandler, ConfigHook {
       if (!enabled() || vector < 0 || vector >= vectors) {
         return false;
       }
-      if (masked(vector)) {
+      if (function.busMasterEnabled() && target.takeOver(vector)) {
+        delivered.incrementAndGet();
+      } else if (masked(vector)) {
         pending[vector >>> 6] |= 1L << vector;
       } else {
         send(vector);

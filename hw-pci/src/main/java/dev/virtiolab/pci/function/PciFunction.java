@@ -123,6 +123,11 @@ public abstract class PciFunction {
     return Collections.unmodifiableList(bars);
   }
 
+  /** How many MSI-X vectors it has; 0 without that capability. */
+  public final int msixVectors() {
+    return msix == null ? 0 : msix.vectors();
+  }
+
   /** The lock that serialises register accesses; the device's loop may share it. */
   public final ReentrantLock lock() {
     return lock;

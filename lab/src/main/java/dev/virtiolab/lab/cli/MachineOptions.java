@@ -81,7 +81,7 @@ final class MachineOptions {
   MachineConfig toConfig(String defaultMac) {
     return new MachineConfig(
         platform(),
-        slot(),
+        slot(slot),
         mac(mac == null ? defaultMac : mac),
         mtu(mtu),
         BounceSlotsWord.parse(bounceSlots),
@@ -96,7 +96,12 @@ final class MachineOptions {
     }
   }
 
-  private Slot slot() {
+  /**
+   * Reads {@code --slot}.
+   *
+   * @throws LabException if there is no such place
+   */
+  static Slot slot(String slot) {
     for (Slot known : Slot.values()) {
       if (known.word().equals(slot)) {
         return known;

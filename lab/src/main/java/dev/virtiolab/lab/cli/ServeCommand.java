@@ -8,6 +8,7 @@ import dev.virtiolab.lab.segment.NicWire;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.lab.serve.ServeConfig;
 import dev.virtiolab.lab.serve.Service;
+import dev.virtiolab.lab.serve.VfioUserService;
 import java.io.PrintWriter;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -70,6 +71,15 @@ final class ServeCommand implements Callable<Integer> {
           "take the client's memory also where it does not bear F_SEAL_SHRINK, as memory on hugetlbfs"
               + " does not: a client that shrinks it ends this process")
   private boolean allowUnsealed;
+
+  @Option(
+      names = "--slot",
+      paramLabel = "root-bus|root-port",
+      defaultValue = "root-bus",
+      description =
+          "by vfio-user: whether it is a conventional function, or a PCI Express one, to be plugged"
+              + " into a root port (default: ${DEFAULT-VALUE})")
+  private String slot;
 
   @Mixin private WireOptions wire;
 
@@ -139,8 +149,8 @@ final class ServeCommand implements Callable<Integer> {
     return door.vfioUser != null ? openVfioUser(config, wire) : openVhostUser(config, wire);
   }
 
-  private static Service openVfioUser(ServeConfig config, NicWire wire) {
-    throw LabException.failure("vfio-user is not there yet: " + config.socket() + wire.name());
+  private Service openVfioUser(ServeConfig config, NicWire wire) {
+    return VfioUserService.open(config, MachineOptions.slot(slot), wire.end());
   }
 
   private static Service openVhostUser(ServeConfig config, NicWire wire) {

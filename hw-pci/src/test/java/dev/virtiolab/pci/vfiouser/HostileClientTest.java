@@ -1,0 +1,138 @@
+package dev.virtiolab.pci.vfiouser;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.pci.memory.DmaAccess;
+import dev.virtiolab.pci.memory.DmaWindow;
+import dev.virtiolab.posix.EventFd;
+import dev.virtiolab.posix.MemFd;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Messages that no client would send: cut, stretched, swapped, with anything attached. */
+class HostileClientTest {
+  private static final int CLIENTS = 150;
+  private static final int MESSAGES = 60;
+  private static final long[] EDGES = {
+    0,
+    1,
+    2,
+    4,
+    8,
+    15,
+    16,
+    32,
+    255,
+    4095,
+    4096,
+    8192,
+    1L << 20,
+    1L << 31,
+    1L << 32,
+    -1,
+    -4096,
+    Long.MIN_VALUE,
+    Long.MAX_VALUE
+  };
+
+  @Test
+  void nothingThatAClientSendsBreaksTheServerOrIsLeft(@TempDir Path folder) {
+    long seed = Long.getLong("virtiolab.seed", System.nanoTime());
+    System.out.println("HostileClientTest: -Dvirtiolab.seed=" + seed);
+    SplittableRandom random = new SplittableRandom(seed);
+    try (Served served = new Served(folder, false);
+        MemFd file = MemFd.create("hostile", 64 * 4096);
+        EventFd event = EventFd.create()) {
+      int[] fds = {file.fd(), event.fd(), 0};
+      served.client().close();
+      served.awaitNoClient();
+      long before = Served.openDescriptors();
+      DmaWindow window = new DmaWindow();
+      for (int i = 0; i < CLIENTS; i++) {
+        try (TestClient client =
+            random.nextInt(8) == 0 ? TestClient.connect(served.path) : served.client()) {
+          for (int j = 0; j < MESSAGES; j++) {
+            byte[] message = message(random);
+            if (!client.send(message, attached(random, fds))) {
+              break;
+            }
+            // What a device does meanwhile.
+            served.memory.resolve(edge(random), DmaAccess.WRITE, window);
+            served.function.msix().signal(random.nextInt(8));
+            served.function.intx().raise();
+            if (isAnswered(message) && client.replyOrEnd() == null) {
+              break;
+            }
+          }
+          client.send(new byte[random.nextInt(40)], attached(random, fds));
+          client.send(wrongSize(random));
+        }
+        served.awaitNoClient();
+        assertTrue(served.server.running(), "client " + i);
+        assertEquals(0, served.memory.mappings());
+      }
+      assertTrue(served.server.counters().messages() > CLIENTS * MESSAGES / 2);
+      assertEquals(before, Served.openDescriptors());
+      assertEquals(0, Served.maps("hostile"));
+      try (TestClient sane = served.client()) {
+        assertEquals(16384, sane.regionInfo(4).u64(16));
+      }
+    }
+  }
+
+  private static byte[] message(SplittableRandom random) {
+    int command = random.nextInt(10) == 0 ? random.nextInt(0x10000) : random.nextInt(1, 19);
+    int payload = random.nextInt(6) == 0 ? random.nextInt(2000) : usual(command, random);
+    ByteBuffer message = TestClient.payload(16 + payload);
+    message.putShort((short) random.nextInt(0x10000)).putShort((short) command);
+    message.putInt(16 + payload);
+    message.putInt(random.nextInt(5) == 0 ? random.nextInt() : 0).putInt(0);
+    while (message.remaining() >= 4) {
+      if (random.nextBoolean() && message.remaining() >= 8) {
+        message.putLong(edge(random));
+      } else {
+        message.putInt(random.nextInt(3) == 0 ? random.nextInt() : random.nextInt(64));
+      }
+    }
+    return message.array();
+  }
+
+  private static boolean isAnswered(byte[] message) {
+    return (message[8] & 0x1f) == 0;
+  }
+
+  private static byte[] wrongSize(SplittableRandom random) {
+    byte[] message = message(random);
+    ByteBuffer.wrap(message).order(ByteOrder.nativeOrder()).putInt(4, (int) edge(random));
+    return message;
+  }
+
+  private static int usual(int command, SplittableRandom random) {
+    return switch (command) {
+      case 2, 5 -> 32;
+      case 3 -> 24;
+      case 4, 6, 7, 9 -> 16;
+      case 8 -> 20 + random.nextInt(8);
+      case 10 -> 16 + random.nextInt(64);
+      case 15 -> 8 + 24 * random.nextInt(4);
+      default -> random.nextInt(64);
+    };
+  }
+
+  private static long edge(SplittableRandom random) {
+    return EDGES[random.nextInt(EDGES.length)];
+  }
+
+  private static int[] attached(SplittableRandom random, int... fds) {
+    int[] chosen = new int[random.nextInt(3) == 0 ? random.nextInt(12) : random.nextInt(2)];
+    for (int i = 0; i < chosen.length; i++) {
+      chosen[i] = fds[random.nextInt(fds.length)];
+    }
+    return chosen;
+  }
+}

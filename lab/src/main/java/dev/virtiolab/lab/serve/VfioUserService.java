@@ -1,0 +1,137 @@
+package dev.virtiolab.lab.serve;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.MachineConfig.Slot;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.pci.vfiouser.ClientInterrupts;
+import dev.virtiolab.pci.vfiouser.ClientMemory;
+import dev.virtiolab.pci.vfiouser.VfioUserCounters;
+import dev.virtiolab.pci.vfiouser.VfioUserServer;
+import dev.virtiolab.posix.PosixException;
+import dev.virtiolab.posix.UnixListener;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.net.DeviceLoop;
+import dev.virtiolab.virtio.net.NetCounters;
+import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.transport.VirtioPciFunction;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/** The NIC as a PCI function that a hypervisor has, by vfio-user. */
+public final class VfioUserService implements Service {
+  private static final long LOOK_MILLIS = 100;
+
+  private final NetBackend wire;
+  private final VirtioNet nic;
+  private final ClientMemory memory;
+  private final VirtioPciFunction function;
+  private final DeviceLoop loop;
+  private final VfioUserServer server;
+
+  /**
+   * Whether the function is there as it would be on a root bus, or behind a root port.
+   *
+   * <p>VIRTIO_F_ACCESS_PLATFORM is offered always and required never: what the client maps are the
+   * addresses that a driver with the feature uses, and without an IOMMU those of any driver.
+   */
+  private VfioUserService(ServeConfig config, Slot slot, NetBackend wire, UnixListener listener) {
+    this.wire = wire;
+    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wire.mtu();
+    nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wire);
+    memory = new ClientMemory(config.allowUnsealed());
+    ClientInterrupts interrupts = new ClientInterrupts();
+    function =
+        switch (slot) {
+          case ROOT_BUS ->
+              VirtioPciFunction.conventional(nic, memory, memory, interrupts, interrupts);
+          case ROOT_PORT -> VirtioPciFunction.express(nic, memory, memory, interrupts, interrupts);
+        };
+    loop = DeviceLoop.start(nic, "virtio-net");
+    server = VfioUserServer.start(listener, function, memory, interrupts);
+  }
+
+  /**
+   * Serves from now on.
+   *
+   * @param slot where the client will plug it in
+   * @param wire stays the caller's to close, after the service
+   * @throws LabException if nobody can listen at the socket
+   */
+  public static VfioUserService open(ServeConfig config, Slot slot, NetBackend wire) {
+    return new VfioUserService(config, slot, wire, listen(config.socket()));
+  }
+
+  private static UnixListener listen(String socket) {
+    try {
+      return UnixListener.listen(socket);
+    } catch (PosixException | IllegalArgumentException e) {
+      throw LabException.usage("--vfio-user " + socket + ": " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void runUntilInterrupted() {
+    try {
+      while (loop.running() && server.running()) {
+        Thread.sleep(LOOK_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      return; // Ctrl-C is how this ends.
+    }
+    throw new IllegalStateException(
+        server.running() ? "the device's loop died" : "the vfio-user server died");
+  }
+
+  /** The function, for whoever looks at it. */
+  public VirtioPciFunction function() {
+    return function;
+  }
+
+  /** What the server has seen. */
+  public VfioUserServer server() {
+    return server;
+  }
+
+  /** The client's memory, as the function sees it. */
+  public ClientMemory memory() {
+    return memory;
+  }
+
+  @Override
+  public List<String> report() {
+    NetCounters frames = nic.counters();
+    VfioUserCounters seen = server.counters();
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        "clients: %d, and %d turned away; messages: %d, of them refused: %d"
+            .formatted(seen.clients(), seen.turnedAway(), seen.messages(), seen.refused()));
+    lines.add(
+        "frames: %d to the guest (%d bytes), %d from it (%d bytes), %d dropped"
+            .formatted(
+                frames.framesReceived(),
+                frames.bytesReceived(),
+                frames.framesSent(),
+                frames.bytesSent(),
+                frames.drops() + wire.counters().droppedOut() + wire.counters().droppedIn()));
+    lines.add(
+        "kicks: %d for receiving, %d for sending; interrupts: %d"
+            .formatted(
+                frames.kicks(VirtioNet.RECEIVE_QUEUE),
+                frames.kicks(VirtioNet.TRANSMIT_QUEUE),
+                frames.queueInterrupts() + frames.configInterrupts()));
+    if (server.occupied()) {
+      lines.add("features: " + String.join(" ", FeatureBits.names(function.negotiatedFeatures())));
+    }
+    return lines;
+  }
+
+  @Override
+  public void close() {
+    try {
+      server.close();
+    } finally {
+      loop.close();
+    }
+  }
+}
