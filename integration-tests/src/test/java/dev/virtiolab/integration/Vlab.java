@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.fail;
 
 import dev.virtiolab.posix.User;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,6 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -82,6 +85,22 @@ final class Vlab implements AutoCloseable {
         List.of(
             "--net", "sh", "-c", "set -e; ip link set lo up\n" + script + "\nexec \"$@\"", "sh"));
     return vlab;
+  }
+
+  /** In the network namespace of process {@code pid}; as who made that. */
+  static Vlab inNetworkOf(long pid) {
+    Vlab vlab = asMyself();
+    vlab.bounds.addAll(enter(pid));
+    return vlab;
+  }
+
+  /**
+   * Leaves the run no right but CAP_NET_ADMIN, as a container has it: a network can be administered
+   * and none be made; the tests must run as root.
+   */
+  Vlab onlyNetAdmin() {
+    bounds.addAll(List.of("setpriv", "--bounding-set=-all,+net_admin", "--inh-caps=-all"));
+    return this;
   }
 
   private static Path newFolder() {
@@ -221,12 +240,36 @@ final class Vlab implements AutoCloseable {
 
   /** Waits until it has printed {@code word}. */
   void awaitOutput(String word) {
+    awaitOutput(word, 1);
+  }
+
+  /** Waits until it has printed {@code word} so often. */
+  void awaitOutput(String word, int times) {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(DEADLINE_SECONDS);
-    while (!text("stdout").contains(word)) {
+    while (text("stdout").split(Pattern.quote(word), -1).length <= times) {
       if (!process.isAlive() || System.nanoTime() - deadline > 0) {
         fail("never printed " + word + " but: " + text("stdout") + text("stderr"));
       }
       Thread.onSpinWait();
+    }
+  }
+
+  /** What it has printed so far. */
+  String printed() {
+    return text("stdout");
+  }
+
+  /** Likewise on standard error. */
+  String printedToErr() {
+    return text("stderr");
+  }
+
+  /** What an HTTP server on this machine answers. */
+  static String get(String url) {
+    try (InputStream page = URI.create(url).toURL().openStream()) {
+      return new String(page.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -307,15 +350,19 @@ final class Vlab implements AutoCloseable {
 
   /** Runs a command in the network namespace of process {@code pid}; as who made that. */
   Ended inNetworkOf(long pid, String... command) {
-    List<String> entered =
-        new ArrayList<>(List.of("nsenter", "--target", Long.toString(pid), "--net"));
-    if (!User.isRoot()) {
-      entered.addAll(List.of("--user", "--preserve-credentials"));
-    }
-    entered.add("--");
+    List<String> entered = enter(pid);
     entered.addAll(List.of(command));
+    return printed(entered);
+  }
+
+  /** Runs a command line of the shell's to its end. */
+  static Ended shell(String command) {
+    return printed(List.of("sh", "-c", command));
+  }
+
+  private static Ended printed(List<String> command) {
     try {
-      Process entering = new ProcessBuilder(entered).redirectErrorStream(true).start();
+      Process entering = new ProcessBuilder(command).redirectErrorStream(true).start();
       String printed = output(entering);
       return new Ended(entering.isAlive() ? -1 : entering.exitValue(), printed, "");
     } catch (IOException e) {
@@ -331,6 +378,16 @@ final class Vlab implements AutoCloseable {
         .findFirst()
         .orElseThrow()
         .pid();
+  }
+
+  private static List<String> enter(long pid) {
+    List<String> enter =
+        new ArrayList<>(List.of("nsenter", "--target", Long.toString(pid), "--net"));
+    if (!User.isRoot()) {
+      enter.addAll(List.of("--user", "--preserve-credentials"));
+    }
+    enter.add("--");
+    return enter;
   }
 
   /** Starts a Java program in the network namespace of a child of the run; as root. */

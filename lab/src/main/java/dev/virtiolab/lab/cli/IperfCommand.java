@@ -128,7 +128,8 @@ final class IperfCommand implements Callable<Integer> {
       names = "--patience",
       paramLabel = "SECONDS",
       description =
-          "how long the client bears to hear nothing of the other process (default: 30); a stream"
+          "how long the client bears to hear nothing of the other process (default: 30), and the"
+              + " server of a client in the middle of a test, before it starts over; a stream"
               + " without a peer at most 10 s")
   private Integer patience;
 
@@ -251,10 +252,8 @@ final class IperfCommand implements Callable<Integer> {
     MachineConfig config = machine.toConfig();
     OptionalInt listenAt = checkPort();
     Ipv4Address own = address("--guest-address", guestAddress, SERVER_ADDRESS);
-    List<String> arguments = new ArrayList<>(checkedOptions());
-    if (oneOff) {
-      arguments.add("-1");
-    }
+    List<String> arguments = checkedOptions();
+    Duration bearable = checkPatience();
     Iperf3.require();
     Segment.Wire plugged = wire.toSingleConfig();
     enterUserNamespace();
@@ -267,9 +266,9 @@ final class IperfCommand implements Callable<Integer> {
         HalfCrossing half = HalfCrossing.open(config, plugged, peer, own, here, false);
         MetricsDoor shown = metrics) {
       shown.show(half.machine(), half.wireFaults(), spec.commandLine().getErr());
-      half.startServer(listenAt, arguments, screen());
+      half.startServer(listenAt, oneOff, arguments, screen());
       sayReady(half, own);
-      half.serve();
+      half.serve(bearable);
       path = half.path();
       traffic = half.traffic();
       vxlan = half.vxlanTally();
@@ -352,7 +351,6 @@ final class IperfCommand implements Callable<Integer> {
     given.put("--reverse", reverse);
     given.put("--bidir", bidir);
     given.put("--to", to != null);
-    given.put("--patience", patience != null);
     refuse(given, " is the client's to say, not the server's");
   }
 

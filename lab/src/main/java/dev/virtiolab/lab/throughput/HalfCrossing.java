@@ -18,12 +18,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * One half of a crossing, whose wire leads to another process: iperf3, client or server, is behind
  * this guest's driver, and the other one behind another's.
  */
 public final class HalfCrossing implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(HalfCrossing.class.getName());
+
   private static final int ETHERNET_MTU = 1500;
   private static final long LOOK_MILLIS = 100;
 
@@ -33,7 +36,26 @@ public final class HalfCrossing implements AutoCloseable {
   private final Seat seat;
   private final MiddleGuest guest;
   private final Ipv4Address address;
-  private Optional<IperfServer> server = Optional.empty();
+
+  private boolean servesOne;
+  private Supplier<IperfServer> starter;
+
+  /** Null of a client. */
+  private Replaceable server;
+
+  /** The server, or the one that took its place. */
+  private static final class Replaceable implements AutoCloseable {
+    private IperfServer now;
+
+    private Replaceable(IperfServer first) {
+      now = first;
+    }
+
+    @Override
+    public void close() {
+      now.close();
+    }
+  }
 
   private HalfCrossing(
       Opened opened,
@@ -88,34 +110,59 @@ public final class HalfCrossing implements AutoCloseable {
    * there and nowhere else.
    *
    * @param port that it listens at; empty for iperf3's own choice
+   * @param oneOff whether it is to end after one client
    * @param further arguments, as iperf3 understands them
    * @param screen where its output goes, as it comes
    * @throws LabException if it does not
    */
-  public void startServer(OptionalInt port, List<String> further, OutputStream screen) {
+  public void startServer(
+      OptionalInt port, boolean oneOff, List<String> further, OutputStream screen) {
     List<String> arguments = IperfServer.arguments(port);
     arguments.addAll(List.of("-B", address.toString()));
+    if (oneOff) {
+      arguments.add("-1");
+    }
     arguments.addAll(further);
-    server = Optional.of(opened.add(IperfServer.start(iperf3, seat, arguments, screen)));
+    servesOne = oneOff;
+    starter = () -> IperfServer.start(iperf3, seat, arguments, screen);
+    server = opened.add(new Replaceable(starter.get()));
   }
 
   /**
-   * Waits until the server has ended in order, or for Ctrl-C; clients may come and go.
+   * Waits until the server has ended in order, or for Ctrl-C. Clients may come and go; where one
+   * went in the middle of a test, which iperf3 would wait for, the server starts over.
    *
-   * @return whether it ended by itself
-   * @throws LabException if server, guest or TAP fails
+   * @param patience how long a client may be silent in the middle of a test
+   * @throws LabException if server, guest or TAP fails, or the only client that there is to be goes
    */
-  public boolean serve() {
-    IperfServer running = server.orElseThrow();
+  public void serve(Duration patience) {
+    Silence silence = null;
     try {
-      while (!running.awaitEnd(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
+      while (!server.now.awaitEnd(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
         guest.check();
+        Optional<Ipv4Address> client = server.now.client();
+        if (client.isEmpty()) {
+          silence = null;
+        } else if (silence == null) {
+          silence = new Silence(wire.end(), wire.toString(), seat, client.get(), patience);
+        } else if (!silence.bearable()) {
+          startOver(silence);
+          silence = null;
+        }
       }
     } catch (InterruptedException e) {
-      return false; // Ctrl-C is how this ends
+      return; // Ctrl-C is how this ends
     }
-    running.checkEnd();
-    return true;
+    server.now.checkEnd();
+  }
+
+  private void startOver(Silence silence) {
+    if (servesOne) {
+      silence.check();
+    }
+    LOG.log(System.Logger.Level.WARNING, "{0}; the server starts over", silence.complaint());
+    server.now.close();
+    server.now = starter.get();
   }
 
   /**
@@ -147,7 +194,7 @@ public final class HalfCrossing implements AutoCloseable {
     PathReport.Relaying relaying = guest.stop();
     PathReport.End end = guest.end(drops);
     PathReport.Peer peer = PathReport.Peer.of(wire.toString(), wire.end().counters());
-    return server.isPresent()
+    return server != null
         ? PathReport.ofServer(end, peer, relaying)
         : PathReport.ofClient(end, peer, relaying);
   }

@@ -1,5 +1,6 @@
 package dev.virtiolab.lab.throughput;
 
+import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.host.HostCommand;
 import java.io.IOException;
@@ -7,6 +8,7 @@ import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -22,12 +24,14 @@ final class IperfServer implements AutoCloseable {
   private static final long LOOK_MILLIS = 2;
 
   private final Process process;
+  private final ServerLines lines;
   private final Output out;
   private final Output err;
 
   private IperfServer(Process process, OutputStream screen) {
     this.process = process;
-    out = new Output(process.getInputStream(), screen, KEPT_BYTES);
+    lines = new ServerLines(screen);
+    out = new Output(process.getInputStream(), lines, KEPT_BYTES);
     err = new Output(process.getErrorStream(), OutputStream.nullOutputStream(), KEPT_BYTES);
   }
 
@@ -87,6 +91,11 @@ final class IperfServer implements AutoCloseable {
     } catch (InterruptedException e) {
       throw LabException.interrupted();
     }
+  }
+
+  /** Whom it serves now; empty while it waits for the next one. */
+  Optional<Ipv4Address> client() {
+    return lines.client();
   }
 
   /** Waits for its end; returns whether it has ended. */

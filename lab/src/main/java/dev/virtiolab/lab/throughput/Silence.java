@@ -32,6 +32,7 @@ final class Silence {
   private long heardAt = System.nanoTime();
   private long upAt = heardAt;
   private boolean asked;
+  private String complaint;
 
   /**
    * @param wire to whoever is to be heard
@@ -61,11 +62,29 @@ final class Silence {
    * @throws LabException if there was silence for too long
    */
   void check() {
-    long now = System.nanoTime();
+    if (!bearable()) {
+      throw LabException.failure(complaint());
+    }
+  }
+
+  /** Likewise; once false it stays false. */
+  boolean bearable() {
+    if (complaint == null) {
+      look(System.nanoTime());
+    }
+    return complaint == null;
+  }
+
+  /** Why it is not bearable. */
+  String complaint() {
+    return complaint;
+  }
+
+  private void look(long now) {
     if (wire.linkUp()) {
       upAt = now;
     } else if (now - upAt > Math.min(LINK_NANOS, patienceNanos)) {
-      throw LabException.failure("the wire is gone: " + name + ": the other side went away");
+      complaint = "the wire is gone: " + name + ": the other side went away";
     }
     long frames = wire.counters().framesIn();
     if (frames != heard) {
@@ -73,9 +92,9 @@ final class Silence {
       heardAt = now;
       asked = false;
     } else if (now - heardAt > patienceNanos) {
-      throw LabException.failure(
+      complaint =
           "the wire is gone: %s: nothing was heard of the other side in %d s"
-              .formatted(name, TimeUnit.NANOSECONDS.toSeconds(patienceNanos)));
+              .formatted(name, TimeUnit.NANOSECONDS.toSeconds(patienceNanos));
     } else if (!asked && now - heardAt > patienceNanos / 2) {
       asked = true;
       Thread.ofPlatform().name("question").daemon().start(this::ask);

@@ -1,5 +1,7 @@
 /**
- * Two network namespaces with the NIC between them, and the system's {@code iperf3} across.
+ * A NIC between two kernels, and the system's {@code iperf3} across.
+ *
+ * <p>A {@link dev.virtiolab.lab.throughput.Crossing} has both ends:
  *
  * <pre>
  *   namespace A                         this process                          namespace B
@@ -10,9 +12,12 @@
  *  +----------------+   +-------------------------------------------------+  +----------------+
  * </pre>
  *
- * <p>Namespace A is this process's own; namespace B belongs to the iperf3 server, which was started
- * in it and ends it by ending. Neither has a name, so nothing is left however the run ends.
+ * <p>A {@link dev.virtiolab.lab.throughput.HalfCrossing} has what is right of the rings, its NIC is
+ * plugged into a wire to another process, and another half is at the far end of that.
  *
- * <p>A {@link dev.virtiolab.lab.throughput.Crossing} belongs to the thread that opened it.
+ * <p>Namespace A is this process's own; namespace B is held by a descriptor of it. Neither has a
+ * name, so nothing is left however the run ends. A half may do without B: see docs/adr/0018.
+ *
+ * <p>Either kind of crossing belongs to the thread that opened it.
  */
 package dev.virtiolab.lab.throughput;
