@@ -228,7 +228,7 @@ class IperfPeersTest {
       }
       server.interrupt();
       Vlab.Ended ended = server.await();
-      assertEquals("", ended.err());
+      assertNoComplaint(ended);
       assertTrue(ended.out().contains("Server listening on 5300 (test #3)"), ended::toString);
       assertTrue(ended.out().contains("--- server 192.0.2.2 - tap0"), ended::toString);
       server.assertNothingLeft();
@@ -274,7 +274,7 @@ class IperfPeersTest {
       String page = Vlab.get(metrics.substring(metrics.indexOf("http")));
       assertTrue(page.contains("virtiolab_nic_frames_total{direction=\"to_guest\"} "), page);
       server.interrupt();
-      assertEquals(metrics, server.await().err().strip());
+      assertTrue(server.await().err().startsWith(metrics));
       server.assertNothingLeft();
     }
   }
@@ -372,7 +372,7 @@ class IperfPeersTest {
       server.signal(signal);
       Vlab.Ended ended = server.await();
       assertEquals(exitCode, ended.exitCode(), ended::toString);
-      assertEquals("", ended.err());
+      assertNoComplaint(ended);
       server.assertNothingLeft();
     }
   }
@@ -459,10 +459,19 @@ class IperfPeersTest {
 
   /** The objects that it printed, one after the other. */
   private static List<JsonNode> objects(Vlab.Ended ended) {
-    assertEquals("", ended.err());
+    assertNoComplaint(ended);
     try (var values = JsonMapper.shared().readerFor(JsonNode.class).readValues(ended.out())) {
       return values.readAll().stream().map(JsonNode.class::cast).toList();
     }
+  }
+
+  /** The kernel behind a guest may send on after the peer has gone; that is said once. */
+  private static void assertNoComplaint(Vlab.Ended ended) {
+    assertTrue(
+        ended.err().isEmpty()
+            || ended.err().contains("a frame was sent without a link")
+                && ended.err().lines().count() == 1,
+        ended::toString);
   }
 
   /** Checks what it said last on standard error; returns the exit code. */

@@ -19,6 +19,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -495,7 +496,10 @@ final class Vlab implements AutoCloseable {
 
   private static Set<String> interfaces() {
     String[] names = Path.of("/sys/class/net").toFile().list();
-    return new TreeSet<>(names == null ? List.of() : List.of(names));
+    // Docker's come and go with other people's containers.
+    return Stream.of(names == null ? new String[0] : names)
+        .filter(name -> !name.startsWith("veth") && !name.startsWith("br-"))
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   private String text(String stream) {

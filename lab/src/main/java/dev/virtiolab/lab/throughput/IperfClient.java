@@ -116,7 +116,7 @@ final class IperfClient {
   private static String sumUp(Process client, Output out) {
     try {
       if (!client.waitFor(OWN_LAST_WORDS_MILLIS, TimeUnit.MILLISECONDS)) {
-        client.destroy();
+        client.toHandle().destroy(); // unlike the process's own, it leaves the output open
         if (!client.waitFor(LAST_WORDS_MILLIS, TimeUnit.MILLISECONDS)) {
           client.destroyForcibly();
           throw LabException.interrupted();

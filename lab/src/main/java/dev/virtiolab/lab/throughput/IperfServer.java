@@ -136,7 +136,7 @@ final class IperfServer implements AutoCloseable {
   /** Ends it, and waits for that. */
   @Override
   public void close() {
-    process.destroy();
+    process.toHandle().destroy();
     boolean interrupted = false;
     try {
       if (!process.waitFor(END_SECONDS, TimeUnit.SECONDS)) {

@@ -44,7 +44,10 @@ final class Seat implements AutoCloseable {
       return new Seat(Optional.of(NetNamespace.create()));
     } catch (PosixException e) {
       String obstacle = NetworkNamespace.obstacle();
-      throw LabException.usage(obstacle.isEmpty() ? e.getMessage() : obstacle, e);
+      throw LabException.usage(
+          (obstacle.isEmpty() ? e.getMessage() : obstacle)
+              + "; with --here, CAP_NET_ADMIN in the present one suffices",
+          e);
     }
   }
 

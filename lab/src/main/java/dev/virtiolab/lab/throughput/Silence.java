@@ -81,9 +81,10 @@ final class Silence {
   }
 
   private void look(long now) {
-    if (wire.linkUp()) {
+    boolean up = wire.linkUp();
+    if (up) {
       upAt = now;
-    } else if (now - upAt > Math.min(LINK_NANOS, patienceNanos)) {
+    } else if (now - upAt > LINK_NANOS || now - heardAt > patienceNanos) {
       complaint = "the wire is gone: " + name + ": the other side went away";
     }
     long frames = wire.counters().framesIn();
