@@ -86,6 +86,7 @@ final class Silence {
       upAt = now;
     } else if (now - upAt > LINK_NANOS || now - heardAt > patienceNanos) {
       complaint = "the wire is gone: " + name + ": the other side went away";
+      return;
     }
     long frames = wire.counters().framesIn();
     if (frames != heard) {
