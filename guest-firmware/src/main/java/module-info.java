@@ -15,5 +15,7 @@ module dev.virtiolab.firmware {
   exports dev.virtiolab.firmware.net;
   exports dev.virtiolab.firmware.smallnet;
   exports dev.virtiolab.firmware.stack;
+  exports dev.virtiolab.firmware.stack.tcp;
+  exports dev.virtiolab.firmware.stack.udp;
   exports dev.virtiolab.firmware.uefi;
 }

@@ -18,6 +18,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab.host;
   exports dev.virtiolab.lab.segment;
   exports dev.virtiolab.lab.serve;
+  exports dev.virtiolab.lab.socket;
   exports dev.virtiolab.lab.trace;
   exports dev.virtiolab.lab.throughput;
 

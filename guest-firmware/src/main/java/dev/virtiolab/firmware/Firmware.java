@@ -7,6 +7,9 @@ import dev.virtiolab.firmware.net.SnpCounters;
 import dev.virtiolab.firmware.net.VirtioNetDxe;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.NetworkStack;
+import dev.virtiolab.firmware.stack.StackConfig;
+import dev.virtiolab.firmware.stack.tcp.Tcp;
+import dev.virtiolab.firmware.stack.udp.Udp;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Event;
@@ -17,8 +20,10 @@ import dev.virtiolab.firmware.uefi.MemoryDescriptor;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.TimerDelay;
+import dev.virtiolab.firmware.uefi.Tpl;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /**
  * The firmware of one guest, from reset to ExitBootServices. All calls come from the one thread
@@ -34,15 +39,21 @@ public final class Firmware {
   /** Between two looks whether the device has transmitted, in microseconds. */
   private static final long HELD_UP_MICROS = 20;
 
+  /** Likewise, once it has transmitted nothing for long: the wait doubles up to this. */
+  private static final long HELD_UP_LONGEST_MICROS = 1_000;
+
   private final Board board;
   private final DriverHost host;
   private final BootServices bootServices;
   private final SimpleNetwork network;
   private final SnpCounters networkCounters;
   private final NetworkStack stack;
+  private final Tcp tcp;
+  private final Udp udp;
 
   private final IntRef firstEvent = new IntRef();
   private final Event[] packetOrTick;
+  private long heldUpMicros = HELD_UP_MICROS;
 
   /** Likewise with {@link #alarm}, for a turn that is to be short. */
   private final Event[] packetTickOrAlarm;
@@ -69,6 +80,21 @@ public final class Firmware {
    * @param dmaObserver told from the first Map of the boot on
    */
   public Firmware(Board board, Ipv4Address address, BounceSlots slots, DmaObserver dmaObserver) {
+    this(board, StackConfig.of(address), slots, dmaObserver, () -> false);
+  }
+
+  /**
+   * Boots, with all that a network stack can be told.
+   *
+   * @param doorbell asked while the guest waits for a frame: whether somebody wants something of
+   *     it, so that it ends its turn. Called on the guest's thread.
+   */
+  public Firmware(
+      Board board,
+      StackConfig config,
+      BounceSlots slots,
+      DmaObserver dmaObserver,
+      BooleanSupplier doorbell) {
     this.board = board;
     host = new DriverHost(board, DriverHost.Setup.of(slots).observedBy(dmaObserver));
     bootServices = host.bootServices();
@@ -77,11 +103,15 @@ public final class Firmware {
     require(
         "LocateProtocol(SnpCounters)", bootServices.locateProtocol(SnpCounters.PROTOCOL, counters));
     networkCounters = counters.value;
-    stack = new NetworkStack(bootServices, board.memory(), board.clock(), network, address);
+    stack = new NetworkStack(bootServices, board.memory(), board.clock(), network, config.self());
+    tcp = new Tcp(stack.sender(), stack.counters(), board.clock(), config.seed());
+    udp = new Udp(stack.sender(), stack.counters(), board.clock());
+    stack.add(tcp);
+    stack.add(udp);
     require("NetworkStack", stack.open());
-    packetOrTick = new Event[] {network.waitForPacket(), startTick()};
+    packetOrTick = new Event[] {network.waitForPacket(), startTick(), listenTo(doorbell)};
     alarm = createTimer();
-    packetTickOrAlarm = new Event[] {packetOrTick[0], packetOrTick[1], alarm};
+    packetTickOrAlarm = new Event[] {packetOrTick[0], packetOrTick[1], packetOrTick[2], alarm};
   }
 
   // ---- boot
@@ -114,6 +144,24 @@ public final class Firmware {
     Ref<Event> timer = new Ref<>();
     require("CreateEvent", bootServices.createEvent(EventType.TIMER, 0, null, null, timer));
     return timer.value;
+  }
+
+  /** An event whose function looks at the doorbell, as WaitForPacket's looks at the ring. */
+  private Event listenTo(BooleanSupplier doorbell) {
+    Ref<Event> rung = new Ref<>();
+    require(
+        "CreateEvent",
+        bootServices.createEvent(
+            EventType.NOTIFY_WAIT,
+            Tpl.CALLBACK,
+            (event, context) -> {
+              if (doorbell.getAsBoolean()) {
+                bootServices.signalEvent(event);
+              }
+            },
+            null,
+            rung));
+    return rung.value;
   }
 
   private static void require(String step, EfiStatus status) {
@@ -157,18 +205,32 @@ public final class Firmware {
   private boolean handleFrames() {
     stack.tick(board.clock().nanos());
     if (stack.poll() != 0) {
+      heldUpMicros = HELD_UP_MICROS;
       return false;
     }
     if (stack.isHeldUp()) {
-      bootServices.stall(HELD_UP_MICROS);
+      // Ever longer, since a device that has stopped may never make room.
+      bootServices.stall(heldUpMicros);
+      heldUpMicros = Math.min(2 * heldUpMicros, HELD_UP_LONGEST_MICROS);
       return false;
     }
+    heldUpMicros = HELD_UP_MICROS;
     return true;
   }
 
   /** The network stack, to ping with. */
   public NetworkStack stack() {
     return stack;
+  }
+
+  /** TCP, to connect and listen with. */
+  public Tcp tcp() {
+    return tcp;
+  }
+
+  /** UDP, to open ports with. */
+  public Udp udp() {
+    return udp;
   }
 
   public SimpleNetwork network() {

@@ -2,6 +2,7 @@ package dev.virtiolab.lab;
 
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.lab.socket.GuestDoor;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,14 +12,15 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * The thread that is the guest's CPU: it boots the firmware and then gives it one turn after the
  * other. Whoever wants something of the firmware asks here, and is served between two turns.
  */
-public final class GuestThread implements AutoCloseable {
+public final class GuestThread implements GuestDoor, AutoCloseable {
 
   /** What takes several turns: a series of pings, a transfer. Stepped on the guest's thread. */
   @FunctionalInterface
@@ -59,14 +61,15 @@ public final class GuestThread implements AutoCloseable {
 
   private final CompletableFuture<Firmware> booted = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
-  private final Supplier<Firmware> boot;
+  private final Function<BooleanSupplier, Firmware> boot;
   private final Thread thread;
   private volatile boolean stopping;
 
   /**
-   * @param boot runs on the guest's thread
+   * @param boot runs on the guest's thread; it is given the doorbell, which says whether somebody
+   *     waits here for the guest to end its turn
    */
-  GuestThread(Supplier<Firmware> boot) {
+  GuestThread(Function<BooleanSupplier, Firmware> boot) {
     this.boot = boot;
     thread = Thread.ofPlatform().name("guest").daemon().unstarted(this::run);
   }
@@ -88,6 +91,7 @@ public final class GuestThread implements AutoCloseable {
    *
    * @throws IllegalStateException if the guest has ended
    */
+  @Override
   public <T> T ask(Function<Firmware, T> request) {
     return await(submit(request));
   }
@@ -141,21 +145,26 @@ public final class GuestThread implements AutoCloseable {
   /**
    * Asks after each turn until there is an answer, and waits for it.
    *
-   * @param attempt on the guest's thread; null: not yet
+   * @param attempt on the guest's thread; null: not yet. What it does it does for an answer that is
+   *     given: it neither runs nor has run to an end once this has thrown.
    * @throws TimeoutException if there is none before the deadline
    * @throws IllegalStateException if the guest has ended
    */
+  @Override
   public <T> T await(Function<Firmware, T> attempt, Duration deadline) throws TimeoutException {
     CompletableFuture<T> answer = new CompletableFuture<>();
     CompletableFuture<Void> end =
         run(
             firmware -> {
-              T found = attempt.apply(firmware);
-              if (found == null) {
-                return LONG_TURN;
+              // The lock keeps out who gives up, so that no answer is made for nobody.
+              synchronized (answer) {
+                T found = answer.isDone() ? null : attempt.apply(firmware);
+                if (found == null) {
+                  return answer.isDone() ? Job.DONE : LONG_TURN;
+                }
+                answer.complete(found);
+                return Job.DONE;
               }
-              answer.complete(found);
-              return Job.DONE;
             });
     end.whenComplete(
         (nothing, failure) -> {
@@ -167,10 +176,23 @@ public final class GuestThread implements AutoCloseable {
       return answer.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
       throw unwrap(e);
+    } catch (TimeoutException e) {
+      if (giveUp(answer)) {
+        throw e;
+      }
+      return await(answer);
     } catch (InterruptedException e) {
+      giveUp(answer);
       throw LabException.interrupted();
     } finally {
       end.cancel(false);
+    }
+  }
+
+  /** False if there is an answer after all. */
+  private static boolean giveUp(CompletableFuture<?> answer) {
+    synchronized (answer) {
+      return answer.cancel(false);
     }
   }
 
@@ -180,6 +202,7 @@ public final class GuestThread implements AutoCloseable {
     if (ended.isDone()) {
       refuse(); // the thread may have looked for the last time before this one was there
     }
+    LockSupport.unpark(thread);
     return request.answer;
   }
 
@@ -214,7 +237,7 @@ public final class GuestThread implements AutoCloseable {
     try {
       Firmware firmware;
       try {
-        firmware = boot.get();
+        firmware = boot.apply(() -> !requests.isEmpty());
       } catch (RuntimeException | Error e) {
         booted.completeExceptionally(e);
         throw e;

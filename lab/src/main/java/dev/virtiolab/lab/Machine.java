@@ -4,6 +4,8 @@ import dev.virtiolab.firmware.BootException;
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.iommu.DmaCounters;
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.stack.Ipv4Interface;
+import dev.virtiolab.firmware.stack.StackConfig;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.Platform;
 import dev.virtiolab.iommu.noncoherent.NonCoherentCounters;
@@ -13,6 +15,8 @@ import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
 import dev.virtiolab.iommu.vtd.VtdCounters;
 import dev.virtiolab.iommu.vtd.VtdPlatform;
+import dev.virtiolab.lab.socket.GuestTcp;
+import dev.virtiolab.lab.socket.GuestUdp;
 import dev.virtiolab.lab.trace.MachineEvents;
 import dev.virtiolab.lab.trace.Recordings;
 import dev.virtiolab.lab.trace.Trace;
@@ -77,6 +81,21 @@ public final class Machine implements AutoCloseable {
    */
   public static Machine start(
       MachineConfig config, NetBackend wire, Ipv4Address guestAddress, Optional<Trace> trace) {
+    return start(config, wire, Ipv4Interface.onLink(guestAddress), trace);
+  }
+
+  /**
+   * Likewise, for a guest that knows its link and its gateway.
+   *
+   * @param self its address, link and gateway
+   */
+  public static Machine start(MachineConfig config, NetBackend wire, Ipv4Interface self) {
+    return start(config, wire, self, Optional.empty());
+  }
+
+  /** Likewise, with a trace. */
+  public static Machine start(
+      MachineConfig config, NetBackend wire, Ipv4Interface self, Optional<Trace> trace) {
     Mainboard board = new Mainboard(config, wire);
     DeviceLoop deviceLoop = startLoop(board);
     MachineEvents events = new MachineEvents(board.nic(), board.nicFunction(), board.platform());
@@ -84,14 +103,16 @@ public final class Machine implements AutoCloseable {
     trace.ifPresent(onto -> events.add(onto.machine(name, board.platform().name())));
     Recordings recordings = Recordings.of(events, name);
     CpuClock clock = new HostClock();
+    StackConfig stack = new StackConfig(self, config.entropy().nextLong());
     GuestThread guest =
         new GuestThread(
-            () ->
+            doorbell ->
                 new Firmware(
                     board.toBoard(clock),
-                    guestAddress,
+                    stack,
                     config.bounceSlots(),
-                    events.dmaObserver()));
+                    events.dmaObserver(),
+                    doorbell));
     try {
       return new Machine(wire, board, deviceLoop, recordings, guest, guest.start());
     } catch (RuntimeException e) {
@@ -133,6 +154,16 @@ public final class Machine implements AutoCloseable {
 
   public GuestThread guest() {
     return guest;
+  }
+
+  /** The guest's TCP, from any thread. */
+  public GuestTcp tcp() {
+    return new GuestTcp(guest);
+  }
+
+  /** The guest's UDP, from any thread. */
+  public GuestUdp udp() {
+    return new GuestUdp(guest);
   }
 
   /**

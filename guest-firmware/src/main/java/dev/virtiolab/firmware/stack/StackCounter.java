@@ -69,6 +69,34 @@ public enum StackCounter {
   ECHO_REPLY_STRAY,
   /** Replies with other bytes than were sent. */
   ECHO_REPLY_CORRUPT,
+  TCP_SEGMENTS_IN,
+  TCP_SEGMENTS_OUT,
+  /** Too short, a bad checksum, or port 0. */
+  TCP_MALFORMED,
+  /** Segments sent that hold what was sent before. */
+  TCP_RETRANSMITTED,
+  /** Timers that ran out before an acknowledgment or a window came. */
+  TCP_TIMEOUTS,
+  TCP_RESETS_IN,
+  TCP_RESETS_OUT,
+  /** Segments with no number that is expected. */
+  TCP_OUT_OF_WINDOW,
+  /** Segments with data or a FIN, none of which was next. */
+  TCP_NOT_IN_ORDER,
+  /** Answers to segments that may be guesses: RFC 5961. */
+  TCP_CHALLENGES,
+  /** SYNs for which there was no room. */
+  TCP_SYN_DROPPED,
+  /** A router took only smaller packets than were sent. */
+  TCP_PATH_MTU_LOWERED,
+  UDP_DATAGRAMS_IN,
+  UDP_DATAGRAMS_OUT,
+  /** Too short, or a bad checksum. */
+  UDP_MALFORMED,
+  /** For a port that nobody has. */
+  UDP_NO_PORT,
+  /** For a socket whose queue was full. */
+  UDP_QUEUE_FULL,
   TX_FRAMES,
   /** Transmit calls that had to be repeated: the interface was full. */
   TX_BUSY,
