@@ -53,6 +53,7 @@ public final class Firmware {
 
   private final IntRef firstEvent = new IntRef();
   private final Event[] packetOrTick;
+  private final List<Runnable> services = new ArrayList<>();
   private long heldUpMicros = HELD_UP_MICROS;
 
   /** Likewise with {@link #alarm}, for a turn that is to be short. */
@@ -204,6 +205,9 @@ public final class Firmware {
    */
   private boolean handleFrames() {
     stack.tick(board.clock().nanos());
+    for (int i = 0; i < services.size(); i++) {
+      services.get(i).run();
+    }
     if (stack.poll() != 0) {
       heldUpMicros = HELD_UP_MICROS;
       return false;
@@ -221,6 +225,14 @@ public final class Firmware {
   /** The network stack, to ping with. */
   public NetworkStack stack() {
     return stack;
+  }
+
+  /**
+   * Has {@code service} run in every turn from now on, such as {@link
+   * dev.virtiolab.firmware.stack.tcp.TcpEcho}: it does what can be done, and does not wait.
+   */
+  public void serve(Runnable service) {
+    services.add(service);
   }
 
   /** TCP, to connect and listen with. */

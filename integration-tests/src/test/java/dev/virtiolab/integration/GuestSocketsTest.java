@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
@@ -63,6 +64,30 @@ class GuestSocketsTest {
       sent.get();
       assertArrayEquals(up, atServer.get());
       assertArrayEquals(down, atClient.get());
+    }
+  }
+
+  @Test
+  void aStreamSurvivesResetsOfTheNicInItsMiddle() throws Exception {
+    LoopbackBackend.Pair wire = LoopbackBackend.pair(64, 1514);
+    MachineConfig config = MachineConfig.of(PlatformKind.PC);
+    try (Machine here = Machine.start(config, wire.left(), NEAR);
+        Machine there = Machine.start(config.neighbour(), wire.right(), FAR);
+        GuestListener listener = there.tcp().listen(PORT);
+        ExecutorService threads = Executors.newFixedThreadPool(1);
+        GuestSocket client = here.tcp().connect(FAR, PORT, DEADLINE);
+        GuestSocket server = listener.accept(DEADLINE)) {
+      byte[] up = new byte[BYTES];
+      new SplittableRandom(1).nextBytes(up);
+      Future<byte[]> received = threads.submit(() -> server.input().readAllBytes());
+      for (int at = 0; at < BYTES; at += BYTES / 10) {
+        client.output().write(up, at, BYTES / 10);
+        Machine reset = at / (BYTES / 10) % 2 == 0 ? here : there;
+        assertEquals(
+            EfiStatus.SUCCESS, reset.guest().<EfiStatus>ask(firmware -> firmware.stack().reset()));
+      }
+      client.shutdownOutput();
+      assertArrayEquals(up, received.get());
     }
   }
 

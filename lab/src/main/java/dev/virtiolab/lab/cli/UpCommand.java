@@ -1,6 +1,9 @@
 package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.stack.tcp.TcpEcho;
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.FaultReport;
@@ -25,6 +28,7 @@ import picocli.CommandLine.Spec;
       "The TAP is in a network namespace of its own, which it says how to enter. The guest answers ping."
     })
 final class UpCommand implements Callable<Integer> {
+  private static final int LARGEST_PORT = 0xffff;
 
   @Spec private CommandSpec spec;
 
@@ -47,6 +51,14 @@ final class UpCommand implements Callable<Integer> {
           "of the guest where the wire leads to another process (default: ${DEFAULT-VALUE})")
   private String guestAddress;
 
+  @Option(
+      names = "--echo",
+      paramLabel = "PORT",
+      description =
+          "have the guest send back what comes to this TCP port, for nc and other programs (default:"
+              + " it listens nowhere)")
+  private Integer echo;
+
   @Option(names = "--json", description = "say in one JSON object where the guest is")
   private boolean json;
 
@@ -58,6 +70,9 @@ final class UpCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (echo != null && (echo < 1 || echo > LARGEST_PORT)) {
+      throw LabException.usage("--echo takes a port from 1 to " + LARGEST_PORT + ", not " + echo);
+    }
     var config = machine.toConfig();
     Optional<BackendSpec> peer = PeerWire.specOf(wire.toConfig().backend());
     try (MetricsDoor metrics = wire.openMetrics()) {
@@ -75,6 +90,7 @@ final class UpCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (Segment segment = Segment.open(config, wire.toConfig());
         MetricsDoor shown = metrics) {
+      startEcho(segment.machine());
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       Report report =
           new Report(
@@ -110,6 +126,7 @@ final class UpCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, false);
         MetricsDoor shown = metrics) {
+      startEcho(segment.machine());
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       PeerReport report =
           new PeerReport(ProcessHandle.current().pid(), segment.wire(), own.toString());
@@ -128,5 +145,18 @@ final class UpCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private void startEcho(Machine machine) {
+    if (echo == null) {
+      return;
+    }
+    machine
+        .guest()
+        .ask(
+            firmware -> {
+              firmware.serve(new TcpEcho(firmware.tcp(), echo));
+              return firmware;
+            });
   }
 }

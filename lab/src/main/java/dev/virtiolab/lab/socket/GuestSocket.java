@@ -109,6 +109,11 @@ public final class GuestSocket implements Closeable {
     }
   }
 
+  private SocketException lost() {
+    String why = guest.ask(firmware -> SocketErrors.why(connection));
+    return new SocketException(why);
+  }
+
   private final class Input extends InputStream {
     @Override
     public int read() throws IOException {
@@ -137,7 +142,7 @@ public final class GuestSocket implements Closeable {
         throw new SocketTimeoutException("nothing to read for %d ms".formatted(timeout.toMillis()));
       }
       if (given < 0 && guest.ask(firmware -> connection.error().isPresent())) {
-        throw new SocketException(guest.ask(firmware -> SocketErrors.why(connection)));
+        throw lost();
       }
       return given;
     }
@@ -183,7 +188,7 @@ public final class GuestSocket implements Closeable {
                 .formatted(length, timeout.toMillis()));
       }
       if (!whole) {
-        throw new SocketException(guest.ask(firmware -> SocketErrors.why(connection)));
+        throw lost();
       }
     }
 

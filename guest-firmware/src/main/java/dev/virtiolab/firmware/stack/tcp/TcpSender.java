@@ -396,6 +396,11 @@ final class TcpSender {
     return mss;
   }
 
+  /** What the peer takes, in bytes. */
+  int window() {
+    return window;
+  }
+
   /** Bytes that are queued and not acknowledged. */
   int pending() {
     return end - firstKept();
