@@ -123,6 +123,24 @@ public final class Guest {
   }
 
   /**
+   * Pings another host, one request after the other, until one is answered: for a host, or a way to
+   * it, that is still coming up.
+   *
+   * @throws AssertionError if none is before the deadline
+   */
+  public void awaitReachable(String target, Duration within) {
+    await(
+        target + " answers",
+        within,
+        guest -> guest.ping(target, plan -> plan.count(1)).isComplete());
+  }
+
+  /** Likewise another guest. */
+  public void awaitReachable(Guest target, Duration within) {
+    awaitReachable(target.address().toString(), within);
+  }
+
+  /**
    * Begins a series, and does not wait: to do something else meanwhile. Up to 16 series can run at
    * a time.
    *

@@ -57,7 +57,7 @@ public final class Lab implements AutoCloseable {
   public static Lab start(OptionalLong seed, List<GuestSpec> guests) {
     List<GuestSpec> specs =
         IntStream.range(0, guests.size())
-            .mapToObj(i -> guests.get(i).withDefaultAddress(i + 1))
+            .mapToObj(i -> complete(guests.get(i)).withDefaultAddress(i + 1))
             .toList();
     check(specs);
     int mtu = specs.stream().mapToInt(spec -> spec.mtu().orElse(0)).max().orElse(0);
@@ -73,6 +73,10 @@ public final class Lab implements AutoCloseable {
       }
       throw e;
     }
+  }
+
+  private static GuestSpec complete(GuestSpec guest) {
+    return guest.wiring().complete(guest);
   }
 
   private static void check(List<GuestSpec> specs) {

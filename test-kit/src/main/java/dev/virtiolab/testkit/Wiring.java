@@ -18,6 +18,15 @@ import dev.virtiolab.net.TapBackend;
 public interface Wiring {
 
   /**
+   * Fills in what the wire knows better than the lab, before the lab gives a guest an address.
+   *
+   * @param guest as it was asked for
+   */
+  default GuestSpec complete(GuestSpec guest) {
+    return guest;
+  }
+
+  /**
    * Opens the end of the wire.
    *
    * @param guest with its address
