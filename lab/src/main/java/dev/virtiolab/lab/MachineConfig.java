@@ -3,6 +3,7 @@ package dev.virtiolab.lab;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.virtio.net.NetFeatures;
 import java.security.SecureRandom;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -21,6 +22,8 @@ import java.util.random.RandomGenerator;
  * @param seed where keys and other chance come from; empty: from the system
  * @param lowRamBytes RAM below 4 GiB, from {@link #LEAST_LOW_RAM_BYTES} on
  * @param highRamBytes RAM above 4 GiB; may be 0
+ * @param nicFeatures what the NIC offers, of {@link NetFeatures#KNOWN}, beside what follows from
+ *     the rest
  */
 public record MachineConfig(
     PlatformKind platform,
@@ -30,7 +33,8 @@ public record MachineConfig(
     BounceSlots bounceSlots,
     OptionalLong seed,
     long lowRamBytes,
-    long highRamBytes) {
+    long highRamBytes,
+    long nicFeatures) {
 
   /** The firmware begins in it, and needs some beside. */
   public static final long LEAST_LOW_RAM_BYTES = 16L << 20;
@@ -62,7 +66,16 @@ public record MachineConfig(
       OptionalInt mtu,
       BounceSlots bounceSlots,
       OptionalLong seed) {
-    this(platform, slot, mac, mtu, bounceSlots, seed, USUAL_RAM_BYTES, USUAL_RAM_BYTES);
+    this(
+        platform,
+        slot,
+        mac,
+        mtu,
+        bounceSlots,
+        seed,
+        USUAL_RAM_BYTES,
+        USUAL_RAM_BYTES,
+        NetFeatures.USUAL);
   }
 
   /**
@@ -72,7 +85,14 @@ public record MachineConfig(
    * @throws IllegalArgumentException as the constructor does
    */
   public MachineConfig withRam(long lowBytes, long highBytes) {
-    return new MachineConfig(platform, slot, mac, mtu, bounceSlots, seed, lowBytes, highBytes);
+    return new MachineConfig(
+        platform, slot, mac, mtu, bounceSlots, seed, lowBytes, highBytes, nicFeatures);
+  }
+
+  /** The same machine with a NIC that offers other features. */
+  public MachineConfig withNicFeatures(long features) {
+    return new MachineConfig(
+        platform, slot, mac, mtu, bounceSlots, seed, lowRamBytes, highRamBytes, features);
   }
 
   /** As {@code vlab} makes it without options, on {@code platform}. */

@@ -186,7 +186,8 @@ public final class Mainboard implements AutoCloseable {
     }
     boolean translated = platform.requiresAccessPlatform();
     OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wireMtu;
-    return new VirtioNet.Config(mac, mtu, translated, translated);
+    return new VirtioNet.Config(mac, mtu, translated, translated)
+        .withFeatures(config.nicFeatures());
   }
 
   /** Plugs a NIC in: a PCI Express function behind the root port, else a conventional one. */

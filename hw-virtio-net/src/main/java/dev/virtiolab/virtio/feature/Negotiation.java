@@ -74,6 +74,11 @@ public final class Negotiation {
     return true;
   }
 
+  /** The offered bits that the driver asks for: as written last, or as agreed. */
+  public long wanted() {
+    return settled ? negotiated : ((driver[0] & 0xffff_ffffL) | (long) driver[1] << 32) & offered;
+  }
+
   /** The bits that hold; 0 before FEATURES_OK stuck. */
   public long negotiated() {
     return negotiated;

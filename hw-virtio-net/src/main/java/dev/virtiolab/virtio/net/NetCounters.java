@@ -14,6 +14,9 @@ public final class NetCounters {
   private static final VarHandle BREAKDOWNS = handle("breakdowns");
   private static final VarHandle RESETS = handle("resets");
   private static final VarHandle HELD_BACK = handle("heldBack");
+  private static final VarHandle FILTERED = handle("filtered");
+  private static final VarHandle COMMANDS_DONE = handle("commandsDone");
+  private static final VarHandle COMMANDS_REFUSED = handle("commandsRefused");
   private static final VarHandle ELEMENT = MethodHandles.arrayElementVarHandle(long[].class);
 
   private long framesSent;
@@ -25,10 +28,18 @@ public final class NetCounters {
   private long breakdowns;
   private long resets;
   private long heldBack;
-  private final long[] kicks = new long[VirtioNet.QUEUES];
+  private long filtered;
+  private long commandsDone;
+  private long commandsRefused;
+  private final long[] kicks;
   private final long[] drops = new long[Drop.values().length];
 
-  NetCounters() {}
+  /**
+   * @param queues that the device has at most
+   */
+  NetCounters(int queues) {
+    kicks = new long[queues];
+  }
 
   /** Frames of the driver that were handed to the back end. */
   public long framesSent() {
@@ -50,7 +61,7 @@ public final class NetCounters {
     return (long) BYTES_RECEIVED.getOpaque(this);
   }
 
-  /** Kicks of a queue that exists: 0 receive, 1 transmit. */
+  /** Kicks of a queue, by its number: 0 receive, 1 transmit. */
   public long kicks(int queue) {
     return (long) ELEMENT.getOpaque(kicks, queue);
   }
@@ -80,6 +91,21 @@ public final class NetCounters {
     return (long) HELD_BACK.getOpaque(this);
   }
 
+  /** Frames of the wire that were for others, as the driver set the receive filter. */
+  public long filteredFrames() {
+    return (long) FILTERED.getOpaque(this);
+  }
+
+  /** Commands of the driver that were carried out. */
+  public long commandsDone() {
+    return (long) COMMANDS_DONE.getOpaque(this);
+  }
+
+  /** Commands of the driver that were answered with VIRTIO_NET_ERR. */
+  public long commandsRefused() {
+    return (long) COMMANDS_REFUSED.getOpaque(this);
+  }
+
   /** Frames dropped for one reason. */
   public long drops(Drop reason) {
     return (long) ELEMENT.getOpaque(drops, reason.ordinal());
@@ -103,8 +129,11 @@ public final class NetCounters {
   /** All kicks so far. */
   long kickedAcquire() {
     // Acquire: pairs with kicked().
-    return (long) ELEMENT.getAcquire(kicks, VirtioNet.RECEIVE_QUEUE)
-        + (long) ELEMENT.getAcquire(kicks, VirtioNet.TRANSMIT_QUEUE);
+    long sum = 0;
+    for (int queue = 0; queue < kicks.length; queue++) {
+      sum += (long) ELEMENT.getAcquire(kicks, queue);
+    }
+    return sum;
   }
 
   // The rest has one writer at a time, under the device's lock.
@@ -137,6 +166,18 @@ public final class NetCounters {
 
   void held() {
     HELD_BACK.setOpaque(this, heldBack + 1);
+  }
+
+  void filtered() {
+    FILTERED.setOpaque(this, filtered + 1);
+  }
+
+  void commanded(boolean done) {
+    if (done) {
+      COMMANDS_DONE.setOpaque(this, commandsDone + 1);
+    } else {
+      COMMANDS_REFUSED.setOpaque(this, commandsRefused + 1);
+    }
   }
 
   void dropped(Drop reason) {

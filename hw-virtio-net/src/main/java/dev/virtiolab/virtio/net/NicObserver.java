@@ -5,7 +5,9 @@ package dev.virtiolab.virtio.net;
  * that drives the device, under its lock: an observer is quick, throws nothing and asks the device
  * nothing.
  *
- * <p>A queue is {@link VirtioNet#RECEIVE_QUEUE} or {@link VirtioNet#TRANSMIT_QUEUE}.
+ * <p>A queue is told by its number, such as {@link VirtioNet#RECEIVE_QUEUE}: from 0 to {@link
+ * VirtioNet#QUEUES} - 1. Of a frame that fills several receive buffers every chain is told as taken
+ * before the first is told as used, or all of them as left, the last first.
  */
 public interface NicObserver {
 
@@ -24,11 +26,11 @@ public interface NicObserver {
    */
   default void chainTaken(int queue, int head, int readableBytes, int writableBytes) {}
 
-  /** The chain taken last was left in the ring after all, to be taken again. */
+  /** A chain that was taken was left in the ring after all, to be taken again. */
   default void chainLeft(int queue, int head) {}
 
   /**
-   * The chain taken last went to the used ring.
+   * A chain that was taken went to the used ring.
    *
    * @param writtenBytes as the used element says
    */

@@ -3,34 +3,28 @@ package dev.virtiolab.virtio.net;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_ACCESS_PLATFORM;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_EVENT_IDX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_INDIRECT_DESC;
-import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_RING_RESET;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_VERSION_1;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VLAN;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VQ;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ANNOUNCE;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MAC;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MRG_RXBUF;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MTU;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_STATUS;
 
 import dev.virtiolab.net.NetBackend;
-import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.virtio.feature.FeatureBits;
-import dev.virtiolab.virtio.queue.Chain;
-import dev.virtiolab.virtio.queue.Outcome;
 import dev.virtiolab.virtio.queue.QueueCounters;
 import dev.virtiolab.virtio.queue.QueueResume;
-import dev.virtiolab.virtio.queue.QueueState;
 import dev.virtiolab.virtio.queue.SplitQueue;
 import dev.virtiolab.virtio.transport.VirtioDevice;
 import dev.virtiolab.virtio.transport.VirtioTransport;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
-import java.util.EnumSet;
 import java.util.Objects;
 import java.util.OptionalInt;
-import java.util.Set;
 
 /**
- * A network device (virtio v1.4, 5.1 "Network Device") between two queues and one back end.
+ * A network device (virtio v1.4, 5.1 "Network Device") between its queues and one back end.
  *
  * <p>Plug it into a transport once; then whoever has time calls {@link #poll}, or a {@link
  * DeviceLoop} does. A frame is copied once each way, between the driver's buffers and memory that
@@ -46,18 +40,14 @@ public final class VirtioNet implements VirtioDevice {
   /** transmitq1. */
   public static final int TRANSMIT_QUEUE = 1;
 
+  /** controlq of a device with one pair of queues, which it follows. */
+  public static final int CONTROL_QUEUE = 2;
+
   /** Queues of the device. */
-  public static final int QUEUES = 2;
+  public static final int QUEUES = 3;
 
-  /** Descriptors in a queue, at most. */
+  /** Descriptors in a receive or transmit queue, at most. */
   public static final int MAX_QUEUE_SIZE = 256;
-
-  private static final System.Logger LOG = System.getLogger(VirtioNet.class.getName());
-
-  private static final ValueLayout.OfShort LE16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfShort BE16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
   private static final int DEVICE_ID = 1;
 
@@ -66,19 +56,6 @@ public final class VirtioNet implements VirtioDevice {
 
   private static final int ETHERNET_CONTROLLER = 0x020000;
 
-  private static final int ETHERNET_HEADER_BYTES = 14;
-  private static final int ETHERTYPE_OFFSET = 12;
-  private static final short ETHERTYPE_VLAN = (short) 0x8100;
-  private static final short ETHERTYPE_SERVICE_VLAN = (short) 0x88a8;
-  private static final int VLAN_TAG_BYTES = 4;
-
-  /** Of frames where no MTU was negotiated; leaves room for a tag. */
-  private static final int NO_LIMIT = Integer.MAX_VALUE - VLAN_TAG_BYTES;
-
-  /** Flags that leave work to the device which it did not offer to do. */
-  private static final int OFFLOAD_FLAGS =
-      NetHeaderLayout.F_NEEDS_CSUM | NetHeaderLayout.F_UDP_TUNNEL_CSUM;
-
   /**
    * What a device can be told.
    *
@@ -86,9 +63,17 @@ public final class VirtioNet implements VirtioDevice {
    * @param mtu bytes of payload per frame, 68 to 65535; empty to leave it to the driver
    * @param offerAccessPlatform whether to offer VIRTIO_F_ACCESS_PLATFORM
    * @param requireAccessPlatform whether to refuse a driver that does not accept it
+   * @param features what else to offer, of {@link NetFeatures#KNOWN}; one that needs another which
+   *     is not among them is not offered
+   * @param speed what VIRTIO_NET_F_SPEED_DUPLEX says, in MBit/s and full duplex; empty: not known
    */
   public record Config(
-      byte[] mac, OptionalInt mtu, boolean offerAccessPlatform, boolean requireAccessPlatform) {
+      byte[] mac,
+      OptionalInt mtu,
+      boolean offerAccessPlatform,
+      boolean requireAccessPlatform,
+      long features,
+      OptionalInt speed) {
     /**
      * @throws IllegalArgumentException if a value is out of its range, or a feature is required
      *     that is not offered
@@ -105,7 +90,32 @@ public final class VirtioNet implements VirtioDevice {
       if (requireAccessPlatform && !offerAccessPlatform) {
         throw new IllegalArgumentException("VIRTIO_F_ACCESS_PLATFORM required but not offered");
       }
+      if ((features & ~NetFeatures.KNOWN) != 0) {
+        throw new IllegalArgumentException(
+            "cannot be offered: " + FeatureBits.names(features & ~NetFeatures.KNOWN));
+      }
+      if (speed.isPresent() && speed.getAsInt() < 0) {
+        throw new IllegalArgumentException("speed=" + speed.getAsInt() + "; it is 0 to 2^31 - 1");
+      }
       mac = mac.clone();
+      features = NetFeatures.consistent(features);
+    }
+
+    /** With {@linkplain NetFeatures#USUAL what is usual} offered. */
+    public Config(
+        byte[] mac, OptionalInt mtu, boolean offerAccessPlatform, boolean requireAccessPlatform) {
+      this(
+          mac,
+          mtu,
+          offerAccessPlatform,
+          requireAccessPlatform,
+          NetFeatures.USUAL,
+          OptionalInt.empty());
+    }
+
+    /** The same, with {@code features} offered instead. */
+    public Config withFeatures(long features) {
+      return new Config(mac, mtu, offerAccessPlatform, requireAccessPlatform, features, speed);
     }
 
     /** A copy of the address. */
@@ -116,44 +126,70 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   private final Config config;
+  private final long offered;
+  private final int configBytes;
   private final NetBackend backend;
-  private final NetCounters counters = new NetCounters();
-  private final Chain chain = new Chain(MAX_QUEUE_SIZE);
-  private final MemorySegment txHeader = Arena.ofAuto().allocate(NetHeaderLayout.BYTES, 8);
-  private final MemorySegment rxHeader = Arena.ofAuto().allocate(NetHeaderLayout.BYTES, 8);
-  private final byte[] mac;
-  private final Set<Drop> dropsLogged = EnumSet.noneOf(Drop.class);
-  private boolean breakdownLogged;
+  private final NetCounters counters = new NetCounters(QUEUES);
+  private final NicEvents events = new NicEvents(counters);
+  private final Link link;
+  private final ReceiveFilter filter;
+  private final FrameLimit limit = new FrameLimit();
 
   private VirtioTransport transport;
-  private SplitQueue receive;
-  private SplitQueue transmit;
+  private Receiver receiver;
+  private Transmitter transmitter;
+  private ControlQueue control;
   private volatile Runnable waker = () -> {};
-  private volatile NicObserver observer = NicObserver.NONE;
 
   private long features;
-
-  /** Longest frame that the negotiated MTU allows either way, without a VLAN tag. */
-  private int longestFrame = NO_LIMIT;
 
   /** Whether somebody wants the cable plugged in: {@link #setLink}. */
   private volatile boolean cable = true;
 
-  /** The link as the configuration shows it, to a driver that polls it without the lock too. */
-  private volatile boolean linkUp;
+  /** The control queue is looked at after a kick, not all the time. */
+  private volatile boolean commanded;
 
-  /** The wire had no room for the next frame: it will say when it has. */
-  private boolean txHeld;
+  /** Somebody wants the driver to make itself known: {@link #announce}. */
+  private volatile boolean announcementWanted;
+
+  /** It has been asked to: VIRTIO_NET_S_ANNOUNCE. */
+  private volatile boolean announcing;
 
   /** A device in front of {@code backend}, which it drives from now on and does not close. */
   public VirtioNet(Config config, NetBackend backend) {
     this.config = Objects.requireNonNull(config);
     this.backend = Objects.requireNonNull(backend);
-    mac = config.mac();
-    linkUp = backend.linkUp();
-    // flags and gso_type stay 0: no offload is offered. One buffer per frame (5.1.6.3.2).
-    rxHeader.set(LE16, NetHeaderLayout.NUM_BUFFERS, (short) 1);
+    link = new Link(backend.linkUp());
+    filter = new ReceiveFilter(station(config));
+    offered =
+        VIRTIO_F_VERSION_1
+            | VIRTIO_NET_F_MAC
+            | (config.mtu().isPresent() ? VIRTIO_NET_F_MTU : 0)
+            | (config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0)
+            | config.features();
+    configBytes = configBytes(offered);
     backend.onReady(this::wake);
+  }
+
+  private static long station(Config config) {
+    long bits = 0;
+    for (byte octet : config.mac()) {
+      bits = bits << Byte.SIZE | octet & 0xff;
+    }
+    return bits;
+  }
+
+  /** The configuration ends after the last field whose feature is offered, as on QEMU. */
+  private static int configBytes(long offered) {
+    if (FeatureBits.has(offered, VIRTIO_NET_F_SPEED_DUPLEX)) {
+      return NetConfigLayout.BYTES;
+    }
+    if (FeatureBits.has(offered, VIRTIO_NET_F_MTU)) {
+      return NetConfigLayout.SPEED;
+    }
+    return FeatureBits.has(offered, VIRTIO_NET_F_STATUS)
+        ? NetConfigLayout.MAX_VIRTQUEUE_PAIRS
+        : NetConfigLayout.STATUS;
   }
 
   /** What it has done; any thread. */
@@ -164,17 +200,17 @@ public final class VirtioNet implements VirtioDevice {
   /**
    * What one of its queues has seen; any thread, once the device is plugged in.
    *
-   * @param queue {@link #RECEIVE_QUEUE} or {@link #TRANSMIT_QUEUE}
+   * @param queue its number, such as {@link #RECEIVE_QUEUE}
    */
   public QueueCounters queueCounters(int queue) {
-    return queue(queue).counters();
+    return queue(queue).ring().counters();
   }
 
   /**
    * Tells {@code listener} what happens from now on, instead of whom it told before. Any thread.
    */
   public void observe(NicObserver listener) {
-    observer = listener;
+    events.observe(listener);
   }
 
   /** Plugs the cable in or pulls it; the driver is told at the next {@link #poll}. Any thread. */
@@ -196,11 +232,20 @@ public final class VirtioNet implements VirtioDevice {
     transport.lock().lock();
     try {
       if (transport.live()) {
-        breakDown(why);
+        events.breakDown(why);
       }
     } finally {
       transport.lock().unlock();
     }
+    wake();
+  }
+
+  /**
+   * Asks the driver to make itself known on the wire, as after a move to another one: at the next
+   * {@link #poll}, if it negotiated VIRTIO_NET_F_GUEST_ANNOUNCE; else nothing happens. Any thread.
+   */
+  public void announce() {
+    announcementWanted = true;
     wake();
   }
 
@@ -218,8 +263,8 @@ public final class VirtioNet implements VirtioDevice {
     try {
       int moved = move(budget);
       if (transport.live()) {
-        transmit.enableKicks();
-        receive.enableKicks();
+        transmitter.queue().ring().enableKicks();
+        receiver.enableKicks();
         checkQueues();
       }
       return moved;
@@ -232,14 +277,15 @@ public final class VirtioNet implements VirtioDevice {
   public int pollWithoutKicks(int budget) {
     transport.lock().lock();
     try {
+      SplitQueue transmitRing = transmitter.queue().ring();
       if (transport.live()) {
-        transmit.disableKicks();
-        receive.disableKicks();
+        transmitRing.disableKicks();
+        receiver.queue().ring().disableKicks();
       }
       int moved = move(budget);
-      if (moved == 0 && !txHeld && transport.live()) {
+      if (moved == 0 && !transmitter.held() && transport.live()) {
         // The next look at the back end may be a system call; one at the ring costs a load.
-        transmit.spin(IDLE_LOOKS);
+        transmitRing.spin(IDLE_LOOKS);
       }
       return moved;
     } finally {
@@ -260,28 +306,28 @@ public final class VirtioNet implements VirtioDevice {
   /**
    * Asks the driver for kicks, and looks whether something came before it could know.
    *
-   * <p>A frame that waits for a receive buffer, and a transmit chain that waits for room on the
+   * <p>A frame that waits for receive buffers, and a transmit chain that waits for room on the
    * wire, are no work: a kick will come for the one, {@link NetBackend#onReady} for the other.
    */
   Rest rest() {
     transport.lock().lock();
     try {
-      if (linkUp != linkNow()) {
+      if (link.up() != linkNow()) {
         return Rest.NONE;
       }
       if (!transport.live()) {
         return Rest.WAKE;
       }
-      boolean toSend = transmit.enableKicks() && !txHeld;
-      boolean room = receive.enableKicks() && transport.queueEnabled(RECEIVE_QUEUE);
+      boolean toSend = transmitter.queue().ring().enableKicks() && !transmitter.held();
+      boolean room = receiver.enableKicks() && transport.queueEnabled(RECEIVE_QUEUE);
       boolean frame = backend.peek() != 0;
       if (room && !frame) {
         // With buffers to spare it is a frame that is waited for: each further buffer would wake
         // us for nothing.
-        receive.disableKicks();
+        receiver.queue().ring().disableKicks();
       }
       checkQueues();
-      if (toSend || (frame && (room || !linkUp))) {
+      if (toSend || commanded || announcementWanted || (frame && (room || !link.up()))) {
         return Rest.NONE;
       }
       return frame ? Rest.WAKE : Rest.WAKE_OR_FRAME;
@@ -325,217 +371,20 @@ public final class VirtioNet implements VirtioDevice {
     if (!transport.live()) {
       return 0;
     }
-    int sent = transmit(budget);
-    // The driver may have broken the first queue; the device then touches neither.
-    int received = transport.live() ? receive(budget) : 0;
+    if (announcementWanted) {
+      askToAnnounce();
+    }
+    if (commanded) {
+      commanded = false;
+      commanded |= control.serve();
+    }
+    // The driver may have broken a queue; the device then touches none.
+    int sent = transport.live() ? transmitter.transmit(budget) : 0;
+    int received = transport.live() ? receiver.receive(budget) : 0;
     return sent + received;
   }
 
-  private int transmit(int budget) {
-    int sent = 0;
-    boolean heldBefore = txHeld;
-    txHeld = false;
-    for (int taken = 0; taken < budget; taken++) {
-      if (!next(transmit, TRANSMIT_QUEUE)) {
-        break;
-      }
-      if (chain.readableParts() == 0) {
-        // QEMU gives up as well: there is no header to be wrong.
-        breakDown("a transmit buffer that cannot be read");
-        break;
-      }
-      int length = send();
-      if (length < 0) {
-        if (txHeld && !(heldBefore && taken == 0)) {
-          counters.held(); // once for each frame, however often it is tried
-        }
-        leave(transmit, TRANSMIT_QUEUE);
-        break;
-      }
-      complete(transmit, TRANSMIT_QUEUE, 0);
-      if (length > 0) {
-        counters.sent(length);
-        sent++;
-      }
-    }
-    if (sent > 0) {
-      backend.flush();
-    }
-    if (transmit.publish()) {
-      interrupt(TRANSMIT_QUEUE);
-    }
-    checkQueues();
-    return sent;
-  }
-
-  // ---- a chain's way through a queue
-
-  private boolean next(SplitQueue queue, int number) {
-    if (queue.next(chain) != Outcome.CHAIN) {
-      return false;
-    }
-    observer.chainTaken(number, chain.head(), chain.readableBytes(), chain.writableBytes());
-    return true;
-  }
-
-  private void leave(SplitQueue queue, int number) {
-    queue.rewind(chain);
-    observer.chainLeft(number, chain.head());
-  }
-
-  private void complete(SplitQueue queue, int number, int writtenBytes) {
-    queue.complete(chain, writtenBytes);
-    observer.chainUsed(number, chain.head(), writtenBytes);
-  }
-
-  /**
-   * Sends the frame in {@link #chain}.
-   *
-   * @return its length; 0 if it was dropped; -1 if it has to stay in the queue
-   */
-  private int send() {
-    int length = chain.readableBytes() - NetHeaderLayout.BYTES;
-    if (length < 0) {
-      return drop(Drop.TX_SHORT_HEADER);
-    }
-    DmaFault fault = transmit.gather(chain, 0, txHeader, 0, NetHeaderLayout.BYTES);
-    if (fault != DmaFault.NONE) {
-      return notReadable(fault);
-    }
-    // Flags that the device does not know are ignored (5.1.6.2.2); these it knows and cannot serve.
-    if ((txHeader.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.FLAGS) & OFFLOAD_FLAGS) != 0
-        || txHeader.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.GSO_TYPE)
-            != NetHeaderLayout.GSO_NONE) {
-      return drop(Drop.TX_OFFLOAD);
-    }
-    if (length < ETHERNET_HEADER_BYTES) {
-      return drop(Drop.TX_RUNT);
-    }
-    if (length > backend.maxFrameLength()) {
-      return drop(Drop.TX_GIANT);
-    }
-    if (length > longestFrame + VLAN_TAG_BYTES) {
-      return drop(Drop.TX_OVER_MTU);
-    }
-    if (!linkUp) {
-      return drop(Drop.TX_LINK_DOWN);
-    }
-    if (!transport.queueEnabled(TRANSMIT_QUEUE)) {
-      return drop(Drop.TX_DISABLED);
-    }
-    if (!backend.claim(length)) {
-      txHeld = true;
-      return -1;
-    }
-    fault =
-        transmit.gather(
-            chain, NetHeaderLayout.BYTES, backend.claimed(), backend.claimedOffset(), length);
-    if (fault != DmaFault.NONE) {
-      backend.abort();
-      return notReadable(fault);
-    }
-    // Only now the frame lies where the driver cannot change its type any more.
-    if (length > longestFrame && overMtu(length, backend.claimed(), backend.claimedOffset())) {
-      backend.abort();
-      return drop(Drop.TX_OVER_MTU);
-    }
-    backend.commit();
-    return length;
-  }
-
-  private int receive(int budget) {
-    int received = 0;
-    // What arrives for a queue that is disabled waits on the wire, as where there are no buffers.
-    int most = transport.queueEnabled(RECEIVE_QUEUE) ? budget : 0;
-    for (int seen = 0; seen < most; seen++) {
-      int length = backend.peek();
-      if (length == 0) {
-        break;
-      }
-      if (!linkUp) {
-        drop(Drop.RX_LINK_DOWN);
-        backend.release();
-        continue;
-      }
-      if (length > longestFrame && overMtu(length, backend.peeked(), backend.peekedOffset())) {
-        drop(Drop.RX_OVER_MTU);
-        backend.release();
-        continue;
-      }
-      if (!next(receive, RECEIVE_QUEUE)) {
-        break;
-      }
-      if (chain.writableParts() == 0) {
-        breakDown("a receive buffer that cannot be written");
-        break;
-      }
-      if (chain.writableBytes() - NetHeaderLayout.BYTES < length) {
-        // Without VIRTIO_NET_F_MRG_RXBUF a frame is in one buffer or in none. The buffer stays: a
-        // shorter frame may fit.
-        leave(receive, RECEIVE_QUEUE);
-        drop(Drop.RX_NO_ROOM);
-        backend.release();
-        continue;
-      }
-      DmaFault fault = store(length);
-      if (fault.mayPass()) {
-        leave(receive, RECEIVE_QUEUE);
-        break;
-      }
-      if (fault == DmaFault.NONE) {
-        complete(receive, RECEIVE_QUEUE, NetHeaderLayout.BYTES + length);
-        counters.received(length);
-        received++;
-      } else {
-        complete(receive, RECEIVE_QUEUE, 0);
-        drop(Drop.RX_DMA_FAULT);
-      }
-      backend.release();
-    }
-    if (receive.publish()) {
-      interrupt(RECEIVE_QUEUE);
-    }
-    checkQueues();
-    return received;
-  }
-
-  /** Puts header and frame into {@link #chain}. */
-  private DmaFault store(int length) {
-    DmaFault fault = receive.scatter(chain, 0, rxHeader, 0, NetHeaderLayout.BYTES);
-    return fault != DmaFault.NONE
-        ? fault
-        : receive.scatter(
-            chain, NetHeaderLayout.BYTES, backend.peeked(), backend.peekedOffset(), length);
-  }
-
-  /** "mtu plus low level ethernet header length" (5.1.4.1): a VLAN tag belongs to the header. */
-  private boolean overMtu(int length, MemorySegment frame, long at) {
-    short type = frame.get(BE16, at + ETHERTYPE_OFFSET);
-    boolean tagged = type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE_VLAN;
-    return length > longestFrame + (tagged ? VLAN_TAG_BYTES : 0);
-  }
-
-  private int notReadable(DmaFault fault) {
-    // The driver took the bus away in mid-batch, or its IOMMU is still asked: the chain waits.
-    return fault.mayPass() ? -1 : drop(Drop.TX_DMA_FAULT);
-  }
-
-  private int drop(Drop reason) {
-    counters.dropped(reason);
-    observer.dropped(reason);
-    if (dropsLogged.add(reason)) {
-      LOG.log(System.Logger.Level.WARNING, "dropped: {0}; further ones are counted", reason.text());
-    }
-    return 0;
-  }
-
-  // ---- interrupts, link, breakdown
-
-  private void interrupt(int queue) {
-    counters.queueInterrupt();
-    observer.interrupted(queue);
-    transport.queueInterrupt(queue);
-  }
+  // ---- link, announcement, breakdown
 
   private boolean linkNow() {
     return cable && backend.linkUp();
@@ -543,36 +392,30 @@ public final class VirtioNet implements VirtioDevice {
 
   private void refreshLink() {
     boolean up = linkNow();
-    if (up != linkUp) {
-      linkUp = up;
-      counters.configInterrupt();
-      observer.configInterrupted();
-      transport.configChanged();
+    if (up != link.up()) {
+      link.up(up);
+      events.configChanged();
     }
+  }
+
+  private void askToAnnounce() {
+    announcementWanted = false;
+    if (FeatureBits.has(features, VIRTIO_NET_F_GUEST_ANNOUNCE) && !announcing) {
+      announcing = true;
+      events.configChanged();
+    }
+  }
+
+  /** The driver has announced itself; returns whether it had been asked to. */
+  private boolean announced() {
+    boolean asked = announcing;
+    announcing = false;
+    return asked;
   }
 
   private void checkQueues() {
-    if (transport.live()) {
-      checkQueue(receive, "receive");
-      checkQueue(transmit, "transmit");
-    }
-  }
-
-  private void checkQueue(SplitQueue queue, String name) {
-    if (queue.state() == QueueState.BROKEN && transport.live()) {
-      breakDown("the " + name + " queue: " + queue.error());
-    }
-  }
-
-  private void breakDown(String why) {
-    counters.brokeDown();
-    counters.configInterrupt();
-    observer.brokeDown(why);
-    if (!breakdownLogged) {
-      breakdownLogged = true;
-      LOG.log(System.Logger.Level.WARNING, "needs a reset: {0}; further ones are counted", why);
-    }
-    transport.needsReset();
+    receiver.queue().check();
+    transmitter.queue().check();
   }
 
   // ---- what the transport asks
@@ -589,14 +432,7 @@ public final class VirtioNet implements VirtioDevice {
 
   @Override
   public long offeredFeatures() {
-    return VIRTIO_F_VERSION_1
-        | VIRTIO_F_INDIRECT_DESC
-        | VIRTIO_F_EVENT_IDX
-        | VIRTIO_F_RING_RESET
-        | VIRTIO_NET_F_MAC
-        | VIRTIO_NET_F_STATUS
-        | (config.mtu().isPresent() ? VIRTIO_NET_F_MTU : 0)
-        | (config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0);
+    return offered;
   }
 
   @Override
@@ -606,7 +442,12 @@ public final class VirtioNet implements VirtioDevice {
 
   @Override
   public int queues() {
-    return QUEUES;
+    return FeatureBits.has(offered, VIRTIO_NET_F_CTRL_VQ) ? QUEUES : CONTROL_QUEUE;
+  }
+
+  @Override
+  public int queues(long wanted) {
+    return queues();
   }
 
   @Override
@@ -615,23 +456,39 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   @Override
+  public int queueSize(int queue, long wanted) {
+    if (queue >= queues(wanted)) {
+      return 0;
+    }
+    return queue == CONTROL_QUEUE ? ControlQueue.MAX_SIZE : MAX_QUEUE_SIZE;
+  }
+
+  @Override
   public int configBytes() {
-    return config.mtu().isPresent()
-        ? NetConfigLayout.BYTES_WITH_MTU
-        : NetConfigLayout.BYTES_WITHOUT_MTU;
+    return configBytes;
   }
 
   @Override
   public int configByte(int offset) {
     if (offset < NetConfigLayout.STATUS) {
-      return mac[offset] & 0xff;
+      return (int) (filter.station() >>> 8 * (NetConfigLayout.MAC_BYTES - 1 - offset)) & 0xff;
+    }
+    int speed = config.speed().orElse(NetConfigLayout.SPEED_UNKNOWN);
+    if (offset >= NetConfigLayout.SPEED && offset < NetConfigLayout.DUPLEX) {
+      return speed >>> 8 * (offset - NetConfigLayout.SPEED) & 0xff;
     }
     int mtu = config.mtu().orElse(0);
     return switch (offset) {
-      case NetConfigLayout.STATUS -> linkUp ? NetConfigLayout.STATUS_LINK_UP : 0;
+      case NetConfigLayout.STATUS ->
+          (link.up() ? NetConfigLayout.STATUS_LINK_UP : 0)
+              | (announcing ? NetConfigLayout.STATUS_ANNOUNCE : 0);
       case NetConfigLayout.MAX_VIRTQUEUE_PAIRS -> 1;
       case NetConfigLayout.MTU -> mtu & 0xff;
       case NetConfigLayout.MTU + 1 -> mtu >>> 8;
+      case NetConfigLayout.DUPLEX ->
+          speed == NetConfigLayout.SPEED_UNKNOWN
+              ? NetConfigLayout.DUPLEX_UNKNOWN
+              : NetConfigLayout.DUPLEX_FULL;
       default -> 0;
     };
   }
@@ -643,7 +500,8 @@ public final class VirtioNet implements VirtioDevice {
   @Override
   public void writeConfigByte(int offset, int value) {
     if (offset < NetConfigLayout.STATUS && features == 0) {
-      mac[offset] = (byte) value;
+      int shift = 8 * (NetConfigLayout.MAC_BYTES - 1 - offset);
+      filter.station(filter.station() & ~(0xffL << shift) | (long) value << shift);
     }
   }
 
@@ -653,16 +511,33 @@ public final class VirtioNet implements VirtioDevice {
       throw new IllegalStateException("plugged in already");
     }
     transport = into;
-    receive = new SplitQueue(into.memory(), MAX_QUEUE_SIZE);
-    transmit = new SplitQueue(into.memory(), MAX_QUEUE_SIZE);
+    events.plugIn(into);
+    NetQueue in = queue(RECEIVE_QUEUE, MAX_QUEUE_SIZE, "receive");
+    NetQueue out = queue(TRANSMIT_QUEUE, MAX_QUEUE_SIZE, "transmit");
+    receiver = new Receiver(in, backend, link, filter, limit, events);
+    transmitter = new Transmitter(out, backend, link, limit, events);
+    control =
+        new ControlQueue(
+            queue(CONTROL_QUEUE, ControlQueue.MAX_SIZE, "control"),
+            events,
+            filter,
+            this::announced);
+  }
+
+  private NetQueue queue(int number, int size, String name) {
+    return new NetQueue(transport.memory(), size, number, name, events);
   }
 
   @Override
   public void featuresAgreed(long agreed) {
     features = agreed;
-    if (FeatureBits.has(agreed, VIRTIO_NET_F_MTU)) {
-      longestFrame = config.mtu().orElseThrow() + ETHERNET_HEADER_BYTES;
+    long holding = NetFeatures.consistent(agreed);
+    receiver.mergeable(FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF));
+    if (FeatureBits.has(holding, VIRTIO_NET_F_MTU)) {
+      limit.mtu(config.mtu().orElseThrow());
     }
+    filter.filterVlans(FeatureBits.has(holding, VIRTIO_NET_F_CTRL_VLAN));
+    control.features(holding);
   }
 
   @Override
@@ -679,7 +554,9 @@ public final class VirtioNet implements VirtioDevice {
       long driverArea,
       long deviceArea,
       QueueResume from) {
-    queue(queue)
+    NetQueue started = queue(queue);
+    started
+        .ring()
         .resume(
             size,
             descriptorArea,
@@ -688,39 +565,50 @@ public final class VirtioNet implements VirtioDevice {
             FeatureBits.has(features, VIRTIO_F_EVENT_IDX),
             FeatureBits.has(features, VIRTIO_F_INDIRECT_DESC),
             from);
-    checkQueues();
+    started.check();
+    if (queue == CONTROL_QUEUE) {
+      commanded = true; // What was offered before DRIVER_OK may never be kicked for.
+    }
     wake();
   }
 
   @Override
   public int availIndex(int queue) {
-    return queue(queue).availIndex();
+    return queue(queue).ring().availIndex();
   }
 
   @Override
   public void resetQueue(int queue) {
-    queue(queue).reset();
-    if (queue == TRANSMIT_QUEUE) {
-      txHeld = false;
+    switch (queue) {
+      case RECEIVE_QUEUE -> receiver.resetQueue();
+      case TRANSMIT_QUEUE -> transmitter.reset();
+      default -> queue(queue).ring().reset();
     }
   }
 
   @Override
   public void reset() {
-    receive.reset();
-    transmit.reset();
     features = 0;
-    longestFrame = NO_LIMIT;
-    txHeld = false;
-    System.arraycopy(config.mac(), 0, mac, 0, mac.length);
+    receiver.reset();
+    transmitter.reset();
+    limit.none();
+    control.queue().ring().reset();
+    control.features(0);
+    commanded = false;
+    announcing = false;
+    announcementWanted = false;
+    filter.reset(station(config));
     counters.wasReset();
-    observer.wasReset();
+    events.observer().wasReset();
   }
 
   @Override
   public void kick(int queue) {
     counters.kicked(queue);
-    observer.kicked(queue);
+    events.observer().kicked(queue);
+    if (queue == CONTROL_QUEUE) {
+      commanded = true;
+    }
     wake();
   }
 
@@ -729,10 +617,11 @@ public final class VirtioNet implements VirtioDevice {
     waker.run();
   }
 
-  private SplitQueue queue(int queue) {
+  private NetQueue queue(int queue) {
     return switch (queue) {
-      case RECEIVE_QUEUE -> receive;
-      case TRANSMIT_QUEUE -> transmit;
+      case RECEIVE_QUEUE -> receiver.queue();
+      case TRANSMIT_QUEUE -> transmitter.queue();
+      case CONTROL_QUEUE -> control.queue();
       default -> throw new IllegalArgumentException("queue=" + queue);
     };
   }

@@ -1,19 +1,19 @@
 /**
- * The network device: a receive queue, a transmit queue, and the wire behind them.
+ * The network device: its queues, and the wire behind them.
  *
  * <pre>
- *   driver ── transmit queue ──► claim, gather, commit; flush ──► NetBackend ──► wire
- *   driver ◄─ receive queue ◄─── peek, scatter, release ◄───────── NetBackend ◄── wire
+ *   driver ── transmit queue ──► Transmitter: claim, gather, commit; flush ──► NetBackend ──► wire
+ *   driver ◄─ receive queue ◄─── Receiver: peek, filter, scatter, release ◄─── NetBackend ◄── wire
+ *   driver ◄► control queue ◄──► ControlQueue: sets ReceiveFilter, and answers
  * </pre>
  *
  * <p>{@link dev.virtiolab.virtio.net.VirtioNet} owns no thread: each {@code poll} moves one bounded
  * batch in both directions on the thread that calls it. {@link dev.virtiolab.virtio.net.DeviceLoop}
  * is a thread that does nothing else.
  *
- * <p>What is unsupported, and why that is allowed: checksum and segmentation offload, merged
- * receive buffers, the control queue and more queue pairs are features that the device does not
- * offer (virtio v1.4, 5.1.3), and so no driver may use them. A frame that asks for an offload all
- * the same is dropped and counted.
+ * <p>What is unsupported, and why that is allowed: checksum and segmentation offload and more queue
+ * pairs are features that the device does not offer (virtio v1.4, 5.1.3), and so no driver may use
+ * them. A frame that asks for an offload all the same is dropped and counted.
  *
  * <p>Specification: virtio v1.4, 5.1 "Network Device".
  */

@@ -366,21 +366,47 @@ public final class SplitQueue {
   }
 
   /**
+   * Looks how far the driver has come now.
+   *
+   * @return whether there is more than at the last look
+   */
+  public boolean look() {
+    int known = availSeen;
+    return state == QueueState.RUNNING
+        && readAvailIndex(mappings.acquire()) == Outcome.CHAIN
+        && availSeen != known;
+  }
+
+  /**
    * Writes the used element of a chain. The driver sees it after {@link #publish}.
    *
    * @param writtenBytes bytes written from the start of the chain's writable part, at most {@link
    *     Chain#writableBytes()}
    */
   public void complete(Chain chain, int writtenBytes) {
+    if (stage(chain, writtenBytes) && journal != null) {
+      journalUsed(chain.head(), RingIndex.plus(usedNext, -1));
+    }
+  }
+
+  /**
+   * As {@link #complete}, for one of several chains that the driver is to see together: they are
+   * then to be {@linkplain #keep kept}, or {@linkplain #takeBack taken back}, all of them and
+   * before anything else is completed.
+   *
+   * @return whether the element was written; else there is nothing to keep, and the queue was reset
+   *     or broken meanwhile
+   */
+  public boolean stage(Chain chain, int writtenBytes) {
     if (writtenBytes < 0 || writtenBytes > chain.writableBytes()) {
       throw new IllegalArgumentException(
           "writtenBytes=" + writtenBytes + " writableBytes=" + chain.writableBytes());
     }
     if (!giveUp(chain)) {
-      return;
+      return false;
     }
     if (state != QueueState.RUNNING) {
-      return; // The driver has broken the queue meanwhile.
+      return false; // The driver has broken the queue meanwhile.
     }
     long generation = mappings.acquire();
     long element = usedElement(usedNext);
@@ -388,11 +414,51 @@ public final class SplitQueue {
     if (storeUsed32(element + SplitQueueLayout.USED_ELEMENT_ID, chain.head(), generation)
         && storeUsed32(element + SplitQueueLayout.USED_ELEMENT_LEN, writtenBytes, generation)) {
       usedNext = RingIndex.plus(usedNext, 1);
-      if (journal != null) {
-        journal.used(chain.head());
-        journal.wroteUsed(element, SplitQueueLayout.USED_ELEMENT_BYTES);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * The chains that were staged last are complete.
+   *
+   * @param heads of them, in the order in which they were staged
+   */
+  public void keep(int[] heads, int chains) {
+    if (state == QueueState.RUNNING && journal != null) {
+      for (int i = 0; i < chains; i++) {
+        journalUsed(heads[i], RingIndex.plus(usedNext, i - chains));
       }
     }
+  }
+
+  /**
+   * Gives the chains that were staged last back to the ring: the driver has seen nothing of them,
+   * and {@link #next} takes the first of them again.
+   *
+   * @param heads of them, in the order in which they were staged
+   */
+  public void takeBack(int[] heads, int chains) {
+    if (state != QueueState.RUNNING) {
+      return;
+    }
+    if (chains < 0 || chains > RingIndex.distance(usedNext, usedPublished)) {
+      throw new IllegalStateException(
+          "chains=" + chains + " unpublished=" + RingIndex.distance(usedNext, usedPublished));
+    }
+    usedNext = RingIndex.plus(usedNext, -chains);
+    for (int i = chains - 1; i >= 0; i--) {
+      availNext = RingIndex.plus(availNext, -1);
+      counters.chainGivenBack(kicksOff);
+      if (journal != null && !isInFlight(availNext)) {
+        journal.givenBack(heads[i]);
+      }
+    }
+  }
+
+  private void journalUsed(int head, int index) {
+    journal.used(head);
+    journal.wroteUsed(usedElement(index), SplitQueueLayout.USED_ELEMENT_BYTES);
   }
 
   /**
@@ -452,22 +518,35 @@ public final class SplitQueue {
    *     waiting
    */
   public boolean enableKicks() {
+    return kickAfter(availNext)
+        && (availNext != availSeen || readAvailIndex(mappings.acquire()) == Outcome.CHAIN);
+  }
+
+  /**
+   * As {@link #enableKicks}, by a device for which what it has seen is not enough: the kick is for
+   * what comes after that.
+   *
+   * @return whether more has come already, for which no kick may come
+   */
+  public boolean enableKicksForMore() {
+    return kickAfter(availSeen) && look();
+  }
+
+  /** Asks for a kick when the driver passes {@code index}; false if it cannot be asked. */
+  private boolean kickAfter(int index) {
     if (state != QueueState.RUNNING) {
       return false;
     }
     kicksOff = false;
     boolean stored =
         eventIdx
-            ? storeUsed16(SplitQueueLayout.availEvent(size), availNext)
+            ? storeUsed16(SplitQueueLayout.availEvent(size), index)
             : storeUsed16(SplitQueueLayout.USED_FLAGS, 0);
-    if (!stored) {
-      return false;
-    }
     // Full fence between our store of avail_event or flags and our load of avail.idx; its partner
     // is the driver's fence between its store of avail.idx and its load of those. One of the two
     // sees the other's store, so no kick is lost.
     VarHandle.fullFence();
-    return availNext != availSeen || readAvailIndex(mappings.acquire()) == Outcome.CHAIN;
+    return stored;
   }
 
   /**

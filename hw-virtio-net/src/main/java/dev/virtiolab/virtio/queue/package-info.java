@@ -35,6 +35,8 @@
  *       dev.virtiolab.virtio.queue.SplitQueue#gather} and into the writable part with {@link
  *       dev.virtiolab.virtio.queue.SplitQueue#scatter}. If it cannot finish now, {@link
  *       dev.virtiolab.virtio.queue.SplitQueue#rewind} gives the chain back, and step 1 comes again.
+ *       Chains that are to be seen together or not at all are {@linkplain
+ *       dev.virtiolab.virtio.queue.SplitQueue#stage staged} one by one, and kept or taken back.
  *   <li>{@link dev.virtiolab.virtio.queue.SplitQueue#complete} writes the used element.
  *   <li>{@link dev.virtiolab.virtio.queue.SplitQueue#publish} moves {@code used.idx} over the whole
  *       batch with one release store, and says whether the driver wants an interrupt.

@@ -53,8 +53,9 @@ final class CommonConfig {
     this.vectors = vectors;
     negotiation = new Negotiation(device.offeredFeatures(), device.requiredFeatures());
     for (int i = 0; i < queues.length; i++) {
-      queues[i] = new QueueRegisters(i < device.queues() ? device.maxQueueSize() : 0);
+      queues[i] = new QueueRegisters(0);
     }
+    arrangeQueues();
   }
 
   DeviceStatus status() {
@@ -97,7 +98,7 @@ final class CommonConfig {
       case DRIVER_FEATURE_SELECT -> driverFeatureSelect;
       case DRIVER_FEATURE -> negotiation.driverWord(driverFeatureSelect);
       case CONFIG_MSIX_VECTOR -> configVector;
-      case NUM_QUEUES -> device.queues();
+      case NUM_QUEUES -> device.queues(negotiation.wanted());
       case DEVICE_STATUS -> status.bits();
       case CONFIG_GENERATION -> {
         generationSeen = generation;
@@ -130,7 +131,10 @@ final class CommonConfig {
     switch (register) {
       case DEVICE_FEATURE_SELECT -> deviceFeatureSelect = (int) value;
       case DRIVER_FEATURE_SELECT -> driverFeatureSelect = (int) value;
-      case DRIVER_FEATURE -> negotiation.writeDriverWord(driverFeatureSelect, (int) value);
+      case DRIVER_FEATURE -> {
+        negotiation.writeDriverWord(driverFeatureSelect, (int) value);
+        arrangeQueues();
+      }
       case CONFIG_MSIX_VECTOR -> configVector = vector(value);
       case DEVICE_STATUS -> writeStatus((int) value & 0xff);
       case QUEUE_SELECT -> {
@@ -177,6 +181,17 @@ final class CommonConfig {
     for (QueueRegisters queue : queues) {
       queue.reset();
     }
+    arrangeQueues();
+  }
+
+  /**
+   * How many queues there are, and which is which, follows from what the driver has written as
+   * features, also before FEATURES_OK (as on QEMU): it looks at the queues when it likes.
+   */
+  private void arrangeQueues() {
+    for (int i = 0; i < device.queues(); i++) {
+      queues[i].resize(device.queueSize(i, negotiation.wanted()));
+    }
   }
 
   private void writeStatus(int written) {
@@ -205,7 +220,7 @@ final class CommonConfig {
   private void writeQueueReset(QueueRegisters queue, long value) {
     // The register exists only with the feature.
     if (value == 1 && negotiation.negotiated(FeatureBits.VIRTIO_F_RING_RESET)) {
-      if (queueSelect < device.queues()) {
+      if (queueSelect < device.queues(negotiation.negotiated())) {
         device.resetQueue(queueSelect);
       }
       queue.reset();
@@ -217,7 +232,7 @@ final class CommonConfig {
     if (!status.live()) {
       return;
     }
-    for (int i = 0; i < device.queues(); i++) {
+    for (int i = 0; i < device.queues(negotiation.negotiated()); i++) {
       QueueRegisters queue = queues[i];
       if (queue.enabled() && !queue.started()) {
         queue.start();

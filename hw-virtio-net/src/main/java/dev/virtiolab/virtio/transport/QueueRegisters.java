@@ -10,7 +10,7 @@ final class QueueRegisters {
   /** VIRTIO_MSI_NO_VECTOR (virtio v1.4, 4.1.5.1.2 "MSI-X Vector Configuration"). */
   static final int NO_VECTOR = 0xffff;
 
-  private final int maxSize;
+  private int maxSize;
   private int size;
   private int vector;
   private boolean enabled;
@@ -35,6 +35,14 @@ final class QueueRegisters {
     descriptorArea = 0;
     driverArea = 0;
     deviceArea = 0;
+  }
+
+  /** The features have changed what queue this is: its size begins anew. */
+  void resize(int newMaxSize) {
+    if (newMaxSize != maxSize) {
+      maxSize = newMaxSize;
+      size = newMaxSize;
+    }
   }
 
   int size() {

@@ -21,11 +21,23 @@ public interface VirtioDevice {
   /** The bits of them without which the device refuses FEATURES_OK. */
   long requiredFeatures();
 
-  /** Number of virtqueues, at most 64. */
+  /** Number of virtqueues, at most 64: the most that the device has under any features. */
   int queues();
+
+  /**
+   * Number of virtqueues that there are for a driver that has written {@code features}: what {@code
+   * num_queues} reads. From 1 to {@link #queues()}.
+   */
+  int queues(long features);
 
   /** The largest size of any queue, in descriptors: a power of two, at most 32768. */
   int maxQueueSize();
+
+  /**
+   * The largest size of one queue, in descriptors: a power of two, at most {@link #maxQueueSize()};
+   * 0 where there is no such queue for a driver that has written {@code features}.
+   */
+  int queueSize(int queue, long features);
 
   /** Bytes of device configuration that exist. */
   int configBytes();
@@ -47,7 +59,7 @@ public interface VirtioDevice {
 
   /**
    * A queue that the driver has enabled goes live. Its size is a power of two within {@link
-   * #maxQueueSize()}; the addresses are as the driver wrote them.
+   * #queueSize}; the addresses are as the driver wrote them.
    */
   void startQueue(int queue, int size, long descriptorArea, long driverArea, long deviceArea);
 

@@ -60,7 +60,6 @@ public final class VirtioPciFunction extends PciFunction {
   // BAR 1
   private static final int MSIX_BAR = 1;
   private static final long MSIX_BAR_BYTES = 0x1000;
-  private static final int MSIX_VECTORS = 4;
   private static final int MSIX_PENDING_OFFSET = 0x800;
 
   // ISR status (4.1.4.5 "ISR status capability")
@@ -101,7 +100,9 @@ public final class VirtioPciFunction extends PciFunction {
     this.device = device;
     this.express = express;
     memory = new DeviceMemory(busMaster(platform), busMaster(physical));
-    common = new CommonConfig(device, new RegisterEffects(), MSIX_VECTORS);
+    // One for each queue, and one for the configuration: what QEMU gives it, too.
+    int vectors = device.queues() + 1;
+    common = new CommonConfig(device, new RegisterEffects(), vectors);
     int next = 0x40;
     if (express) {
       addExpress(0x40);
@@ -113,7 +114,7 @@ public final class VirtioPciFunction extends PciFunction {
     next = addStructure(next, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFFSET);
     next = addStructure(next, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFFSET);
     next = addWindow(next);
-    msix = addMsiX(next, MSIX_VECTORS, MSIX_BAR, MSIX_BAR_BYTES, 0, MSIX_PENDING_OFFSET);
+    msix = addMsiX(next, vectors, MSIX_BAR, MSIX_BAR_BYTES, 0, MSIX_PENDING_OFFSET);
     addBar(
         REGISTER_BAR, BarType.MEMORY_64_PREFETCHABLE, REGISTER_BAR_BYTES, new RegisterBarHandler());
     device.plugIn(new Transport());

@@ -76,8 +76,17 @@ class NegotiationTest {
   @Test
   void namesKnowWhatTheyKnow() {
     assertEquals(
-        List.of("VIRTIO_NET_F_MAC", "bit 22", "VIRTIO_F_VERSION_1"),
-        FeatureBits.names(1L << 5 | 1L << 22 | 1L << 32));
+        List.of("VIRTIO_NET_F_MAC", "bit 24", "VIRTIO_F_VERSION_1"),
+        FeatureBits.names(1L << 5 | 1L << 24 | 1L << 32));
+  }
+
+  @Test
+  void wordsAreTheNamesOfTheirBits() {
+    assertEquals(FeatureBits.VIRTIO_NET_F_MRG_RXBUF, FeatureBits.ofWord("mrg_rxbuf"));
+    assertEquals(FeatureBits.VIRTIO_F_EVENT_IDX, FeatureBits.ofWord("event_idx"));
+    assertEquals("ctrl_rx_extra", FeatureBits.word(FeatureBits.VIRTIO_NET_F_CTRL_RX_EXTRA));
+    assertEquals(0, FeatureBits.ofWord("mrg"));
+    assertEquals(0, FeatureBits.ofWord(""));
   }
 
   private void write(long features) {

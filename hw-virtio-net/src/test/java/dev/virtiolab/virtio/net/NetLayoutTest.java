@@ -25,8 +25,9 @@ class NetLayoutTest {
     assertEquals(at, NetConfigLayout.MAC);
     assertEquals(at += NetConfigLayout.MAC_BYTES, NetConfigLayout.STATUS);
     assertEquals(at += 2, NetConfigLayout.MAX_VIRTQUEUE_PAIRS);
-    assertEquals(NetConfigLayout.BYTES_WITHOUT_MTU, NetConfigLayout.MAX_VIRTQUEUE_PAIRS);
     assertEquals(at += 2, NetConfigLayout.MTU);
-    assertEquals(at + 2, NetConfigLayout.BYTES_WITH_MTU);
+    assertEquals(at += 2, NetConfigLayout.SPEED);
+    assertEquals(at += 4, NetConfigLayout.DUPLEX);
+    assertEquals(at + 1, NetConfigLayout.BYTES);
   }
 }

@@ -324,7 +324,14 @@ class VirtioNetTest {
     assertEquals(
         List.of(
             "VIRTIO_NET_F_MAC",
+            "VIRTIO_NET_F_MRG_RXBUF",
             "VIRTIO_NET_F_STATUS",
+            "VIRTIO_NET_F_CTRL_VQ",
+            "VIRTIO_NET_F_CTRL_RX",
+            "VIRTIO_NET_F_CTRL_VLAN",
+            "VIRTIO_NET_F_CTRL_RX_EXTRA",
+            "VIRTIO_NET_F_GUEST_ANNOUNCE",
+            "VIRTIO_NET_F_CTRL_MAC_ADDR",
             "VIRTIO_F_INDIRECT_DESC",
             "VIRTIO_F_EVENT_IDX",
             "VIRTIO_F_VERSION_1",

@@ -31,7 +31,7 @@ class AccessModeTest {
 
   @Test
   void theReCheckAfterEnablingKicksComesAfterAFullFence() throws IOException {
-    assertEquals(List.of("fullFence"), modes("enableKicks"));
+    assertEquals(List.of("fullFence"), modes("kickAfter"));
   }
 
   /** The VarHandle methods that a method of the queue calls, in order. */

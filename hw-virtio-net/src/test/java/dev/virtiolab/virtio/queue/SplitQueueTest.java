@@ -479,4 +479,49 @@ class SplitQueueTest {
   private static byte[] slice(byte[] bytes, int length) {
     return java.util.Arrays.copyOf(bytes, length);
   }
+
+  @Test
+  void chainsThatTheDriverHasNotSeenAreTakenBack() {
+    Bench bench = new Bench(8, true);
+    int first = bench.driver.begin().writable(A, 10).offer();
+    int second = bench.driver.begin().writable(B, 10).offer();
+    bench.driver.publish();
+    int[] heads = {first, second};
+    bench.queue.next(bench.chain);
+    bench.queue.stage(bench.chain, 10);
+    bench.queue.next(bench.chain);
+    bench.queue.stage(bench.chain, 5);
+    bench.queue.takeBack(heads, 2);
+    assertFalse(bench.queue.publish());
+    assertFalse(bench.driver.poll());
+    assertEquals(0, bench.queue.counters().chains());
+    for (int head : heads) {
+      assertEquals(Outcome.CHAIN, bench.queue.next(bench.chain));
+      assertEquals(head, bench.chain.head());
+      bench.queue.complete(bench.chain, 7);
+    }
+    bench.queue.publish();
+    assertTrue(bench.driver.poll());
+    assertEquals(7, bench.driver.usedLength());
+    assertThrows(IllegalStateException.class, () -> bench.queue.takeBack(heads, 1));
+  }
+
+  @Test
+  void aDeviceThatWantsMoreThanItHasSeenIsKickedForWhatComesNext() {
+    for (boolean eventIdx : new boolean[] {false, true}) {
+      Bench bench = new Bench(8, eventIdx);
+      bench.driver.begin().writable(A, 10).offer();
+      bench.driver.publish();
+      assertTrue(bench.queue.enableKicks(), "there is one");
+      assertFalse(bench.queue.enableKicksForMore(), "there is no other");
+      assertFalse(bench.queue.look());
+      bench.driver.begin().writable(B, 10).offer();
+      assertTrue(bench.driver.publish(), "the driver must kick, eventIdx=" + eventIdx);
+      assertTrue(bench.queue.look());
+      assertFalse(bench.queue.look());
+      bench.driver.begin().writable(C, 10).offer();
+      bench.driver.publish();
+      assertTrue(bench.queue.enableKicksForMore(), "it came before the wish");
+    }
+  }
 }

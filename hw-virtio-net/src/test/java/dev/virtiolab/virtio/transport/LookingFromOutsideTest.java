@@ -72,7 +72,7 @@ class LookingFromOutsideTest {
   @Test
   void aQueueThatTheDeviceDoesNotHaveHasNoAddresses() {
     try (TestNic nic = TestNic.conventional()) {
-      assertThrows(IndexOutOfBoundsException.class, () -> nic.function.queueAddresses(2));
+      assertThrows(IndexOutOfBoundsException.class, () -> nic.function.queueAddresses(3));
       assertThrows(IndexOutOfBoundsException.class, () -> nic.function.queueAddresses(-1));
     }
   }

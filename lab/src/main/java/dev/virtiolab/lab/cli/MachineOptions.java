@@ -54,6 +54,12 @@ final class MachineOptions {
   private Integer mtu;
 
   @Option(
+      names = "--feature",
+      paramLabel = FeatureWords.LABEL,
+      description = FeatureWords.DESCRIPTION)
+  private String features;
+
+  @Option(
       names = "--bounce-slots",
       paramLabel = BounceSlotsWord.LABEL,
       defaultValue = "ovmf",
@@ -80,12 +86,13 @@ final class MachineOptions {
    */
   MachineConfig toConfig(String defaultMac) {
     return new MachineConfig(
-        platform(),
-        slot(slot),
-        mac(mac == null ? defaultMac : mac),
-        mtu(mtu),
-        BounceSlotsWord.parse(bounceSlots),
-        seed == null ? OptionalLong.empty() : OptionalLong.of(seed));
+            platform(),
+            slot(slot),
+            mac(mac == null ? defaultMac : mac),
+            mtu(mtu),
+            BounceSlotsWord.parse(bounceSlots),
+            seed == null ? OptionalLong.empty() : OptionalLong.of(seed))
+        .withNicFeatures(FeatureWords.parse(features));
   }
 
   private PlatformKind platform() {

@@ -22,7 +22,7 @@ public final class MachineMetrics {
   private static final String TO_GUEST = "to_guest";
   private static final String FROM_GUEST = "from_guest";
   private static final String QUEUE = "queue";
-  private static final String[] QUEUES = {"receive", "transmit"};
+  private static final String[] QUEUES = {"receive", "transmit", "control"};
 
   private MachineMetrics() {}
 
@@ -61,6 +61,13 @@ public final class MachineMetrics {
     for (Drop reason : Drop.values()) {
       drops.sample(() -> counters.drops(reason), "reason", word(reason));
     }
+    metrics
+        .counter("virtiolab_nic_filtered_frames_total", "Frames that were for other stations.")
+        .sample(counters::filteredFrames);
+    metrics
+        .counter("virtiolab_nic_commands_total", "Commands of the driver, by the answer.")
+        .sample(counters::commandsDone, "ack", "ok")
+        .sample(counters::commandsRefused, "ack", "err");
     metrics
         .counter("virtiolab_nic_interrupts_total", "Interrupts that the NIC raised.")
         .sample(counters::queueInterrupts, "cause", "queue")

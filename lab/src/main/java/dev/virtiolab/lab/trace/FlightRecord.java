@@ -14,7 +14,8 @@ final class FlightRecord implements MachineObserver {
   private static final long PAGE_BYTES = 4096;
 
   private final String nic;
-  private final FlightEvents.Chain[] chains = new FlightEvents.Chain[VirtioNet.QUEUES];
+  private final FlightEvents.Chain[][] chains =
+      new FlightEvents.Chain[VirtioNet.QUEUES][VirtioNet.MAX_QUEUE_SIZE];
 
   /**
    * @param nic what the device is called there
@@ -37,15 +38,15 @@ final class FlightRecord implements MachineObserver {
       event.begin();
       event.readableBytes = readableBytes;
       event.writableBytes = writableBytes;
-      chains[queue] = event;
+      chains[queue][head] = event;
     }
   }
 
   @Override
   public void chainUsed(int queue, int head, int writtenBytes) {
-    FlightEvents.Chain event = chains[queue];
+    FlightEvents.Chain event = chains[queue][head];
     if (event != null) {
-      chains[queue] = null;
+      chains[queue][head] = null;
       event.queue = queue;
       event.head = head;
       event.writtenBytes = writtenBytes;
@@ -55,7 +56,7 @@ final class FlightRecord implements MachineObserver {
 
   @Override
   public void chainLeft(int queue, int head) {
-    chains[queue] = null;
+    chains[queue][head] = null;
   }
 
   @Override

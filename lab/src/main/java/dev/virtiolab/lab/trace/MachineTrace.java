@@ -18,6 +18,7 @@ import java.util.function.LongSupplier;
  * <pre>
  *   device    receive queue    a bar for each chain, from the available to the used ring; interrupts
  *             transmit queue   likewise
+ *             control queue    likewise
  *             status           drops, faults, NEEDS_RESET, resets, configuration changes
  *   drivers   doorbell         kicks
  *             DMA              a bar for each mapping, from Map to Unmap; buffers
@@ -50,9 +51,9 @@ final class MachineTrace implements MachineObserver {
   private final int firstGroup;
 
   // Under the file's monitor.
-  private final long[] chainTakenAt = new long[VirtioNet.QUEUES];
-  private final int[] chainReadable = new int[VirtioNet.QUEUES];
-  private final int[] chainWritable = new int[VirtioNet.QUEUES];
+  private final long[][] chainTakenAt = new long[VirtioNet.QUEUES][VirtioNet.MAX_QUEUE_SIZE];
+  private final int[][] chainReadable = new int[VirtioNet.QUEUES][VirtioNet.MAX_QUEUE_SIZE];
+  private final int[][] chainWritable = new int[VirtioNet.QUEUES][VirtioNet.MAX_QUEUE_SIZE];
   private final Map<DmaMapping, Bar> bars = new IdentityHashMap<>();
   private int barsMade;
   private boolean hasSteps;
@@ -72,6 +73,7 @@ final class MachineTrace implements MachineObserver {
       group(DEVICE, nic);
       track(DEVICE, QUEUE + VirtioNet.RECEIVE_QUEUE, "receive queue");
       track(DEVICE, QUEUE + VirtioNet.TRANSMIT_QUEUE, "transmit queue");
+      track(DEVICE, QUEUE + VirtioNet.CONTROL_QUEUE, "control queue");
       track(DEVICE, STATUS, "status");
       group(DRIVERS, "drivers of " + nic);
       track(DRIVERS, DOORBELL, "doorbell");
@@ -109,9 +111,9 @@ final class MachineTrace implements MachineObserver {
   @Override
   public void chainTaken(int queue, int head, int readableBytes, int writableBytes) {
     synchronized (file) {
-      chainTakenAt[queue] = clock.getAsLong();
-      chainReadable[queue] = readableBytes;
-      chainWritable[queue] = writableBytes;
+      chainTakenAt[queue][head] = clock.getAsLong();
+      chainReadable[queue][head] = readableBytes;
+      chainWritable[queue][head] = writableBytes;
     }
   }
 
@@ -127,12 +129,12 @@ final class MachineTrace implements MachineObserver {
 
   private void chain(String name, int queue, int head, int writtenBytes) {
     synchronized (file) {
-      long from = chainTakenAt[queue];
+      long from = chainTakenAt[queue][head];
       file.begin('X', name, firstGroup + DEVICE, QUEUE + queue, from)
           .lasting(clock.getAsLong() - from)
           .number("head", head)
-          .number("readable bytes", chainReadable[queue])
-          .number("writable bytes", chainWritable[queue])
+          .number("readable bytes", chainReadable[queue][head])
+          .number("writable bytes", chainWritable[queue][head])
           .number("written bytes", writtenBytes)
           .end();
     }
@@ -195,12 +197,16 @@ final class MachineTrace implements MachineObserver {
   @Override
   public void kicked(int queue) {
     synchronized (file) {
-      instant(
-              DRIVERS,
-              DOORBELL,
-              queue == VirtioNet.RECEIVE_QUEUE ? "kick receive" : "kick transmit")
-          .end();
+      instant(DRIVERS, DOORBELL, "kick " + name(queue)).end();
     }
+  }
+
+  private static String name(int queue) {
+    return switch (queue) {
+      case VirtioNet.RECEIVE_QUEUE -> "receive";
+      case VirtioNet.TRANSMIT_QUEUE -> "transmit";
+      default -> "control";
+    };
   }
 
   @Override

@@ -1,0 +1,46 @@
+package dev.virtiolab.lab.cli;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.net.NetFeatures;
+
+/** What --feature says: which features the NIC offers and which it does not. */
+final class FeatureWords {
+  static final String LABEL = "+NAME,-NAME...";
+
+  static final String DESCRIPTION =
+      "offer a feature of the NIC, or do not. Offered unless switched off: status, mrg_rxbuf,"
+          + " ctrl_vq, ctrl_rx, ctrl_vlan, ctrl_rx_extra, guest_announce, ctrl_mac_addr,"
+          + " indirect_desc, event_idx, ring_reset. Offered if asked for: speed_duplex. What needs"
+          + " a feature that is off is off, too";
+
+  private FeatureWords() {}
+
+  /**
+   * The features that are offered.
+   *
+   * @param words as on the command line; null for the usual ones
+   * @throws LabException if a word is none of those that are known
+   */
+  static long parse(String words) {
+    long features = NetFeatures.USUAL;
+    if (words == null) {
+      return features;
+    }
+    for (String word : words.split(",", -1)) {
+      char sign = word.isEmpty() ? ' ' : word.charAt(0);
+      if (sign != '+' && sign != '-') {
+        throw LabException.usage(
+            "--feature takes names with + or - before each, such as +%s, not '%s'"
+                .formatted(word.isBlank() ? "speed_duplex" : word, word));
+      }
+      long bit = FeatureBits.ofWord(word.substring(1));
+      if ((bit & NetFeatures.KNOWN) == 0) {
+        throw LabException.usage(
+            "--feature: the NIC has no feature '%s' to switch".formatted(word.substring(1)));
+      }
+      features = sign == '+' ? features | bit : features & ~bit;
+    }
+    return NetFeatures.consistent(features);
+  }
+}
