@@ -6,6 +6,8 @@ import dev.virtiolab.firmware.stack.StackCounters;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.lab.Machine;
+import dev.virtiolab.lab.socket.GuestTcp;
+import dev.virtiolab.lab.socket.GuestUdp;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.RingCapture;
 import dev.virtiolab.net.fault.FaultyBackend;
@@ -164,6 +166,26 @@ public final class Guest {
           }
         });
     return report;
+  }
+
+  /** Its TCP: connections and listeners, with streams as those of {@code java.net}. */
+  public GuestTcp tcp() {
+    return machine.tcp();
+  }
+
+  /** Its UDP. */
+  public GuestUdp udp() {
+    return machine.udp();
+  }
+
+  /**
+   * Sends so many bytes over TCP to another guest, and waits until they are there: whether they are
+   * all, and the same, {@link Transfer#isIntact} says.
+   *
+   * @throws AssertionError if that takes longer, or the connection breaks
+   */
+  public Transfer transfer(Guest to, long bytes, Duration within) {
+    return Transfer.run(this, to, bytes, within);
   }
 
   /**

@@ -13,6 +13,8 @@ final class PingJob implements Job {
   /** With no interval: how long a request that is not answered holds the next one up. */
   private static final long FLOOD_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
+  private static final long FIRST_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   /** After the last answer: for one that comes twice. */
   private static final long LINGER_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
 
@@ -83,12 +85,20 @@ final class PingJob implements Job {
     if (plan.interval().isZero()) {
       return answered == sent ? 0 : FLOOD_NANOS - (now - lastSentNanos);
     }
-    if (sent == 1 && answered == 0 && now - lastSentNanos < FLOOD_NANOS) {
+    if (sent == 1 && answered == 0 && now - lastSentNanos < firstNanos()) {
       // Whoever is asked may have to be found first, and only few requests wait for that.
-      return FLOOD_NANOS - (now - lastSentNanos);
+      return firstNanos() - (now - lastSentNanos);
     }
-    // Counted from the first: what was late is made up for.
+    if (sent == 1) {
+      startNanos = now - plan.interval().toNanos();
+    }
+    // Counted from the second: what was late is made up for.
     return startNanos + sent * plan.interval().toNanos() - now;
+  }
+
+  /** How long the first request holds the second up, where it is not answered. */
+  private long firstNanos() {
+    return Math.min(FIRST_NANOS, plan.patience().toNanos());
   }
 
   private void replied(int sequence, long nanos, boolean intact) {
