@@ -8,4 +8,5 @@ module dev.virtiolab.virtio {
   exports dev.virtiolab.virtio.net;
   exports dev.virtiolab.virtio.queue;
   exports dev.virtiolab.virtio.transport;
+  exports dev.virtiolab.virtio.vhostuser;
 }

@@ -27,6 +27,12 @@ final class LibC {
   static final int EFD_NONBLOCK = O_NONBLOCK;
   static final int EFD_CLOEXEC = O_CLOEXEC;
 
+  static final int EPOLL_CLOEXEC = O_CLOEXEC;
+  static final int EPOLL_CTL_ADD = 1;
+  static final int EPOLL_CTL_DEL = 2;
+  static final int EPOLLIN = 1;
+  static final int EPOLLET = 1 << 31;
+
   static final int AF_UNIX = 1;
   static final int AF_INET = 2;
   static final int AF_INET6 = 10;
@@ -35,12 +41,15 @@ final class LibC {
   static final int SOCK_NONBLOCK = O_NONBLOCK;
   static final int SOCK_CLOEXEC = O_CLOEXEC;
   static final int MSG_CTRUNC = 0x8;
+  static final int MSG_DONTWAIT = 0x40;
   static final int MSG_TRUNC = 0x20;
   static final int MSG_NOSIGNAL = 0x4000;
   static final int MSG_CMSG_CLOEXEC = 0x4000_0000;
   static final int SOL_SOCKET = 1;
   static final int SCM_RIGHTS = 1;
   static final int SO_REUSEADDR = 2;
+  static final int SO_TYPE = 3;
+  static final int SO_DOMAIN = 39;
 
   static final int AT_EMPTY_PATH = 0x1000;
 
@@ -85,11 +94,19 @@ final class LibC {
 
   static native int eventfd(int value, int flags);
 
+  static native int epoll_create1(int flags);
+
+  static native int epoll_ctl(int fd, int operation, int watched, long event);
+
+  static native int epoll_wait(int fd, long events, int maximum, int timeoutMillis);
+
   static native int eventfd_write(int fd, long value);
 
   static native int ppoll(long fds, long count, long timeout, long signalMask);
 
   static native int socket(int domain, int type, int protocol);
+
+  static native int socketpair(int domain, int type, int protocol, long pair);
 
   static native int bind(int fd, long address, int length);
 
@@ -100,6 +117,8 @@ final class LibC {
   static native int accept4(int fd, long address, long addressLength, int flags);
 
   static native int setsockopt(int fd, int level, int option, long value, int length);
+
+  static native int getsockopt(int fd, int level, int option, long value, long length);
 
   static native int getsockname(int fd, long address, long addressLength);
 

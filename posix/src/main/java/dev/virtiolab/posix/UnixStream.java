@@ -91,6 +91,42 @@ public final class UnixStream implements AutoCloseable {
     return new UnixStream(fd);
   }
 
+  /**
+   * Takes over one that a peer passed. Whoever else has it may change whether it blocks; {@link
+   * #send} and {@link #receive} do not block all the same.
+   *
+   * @param fd owned by what is returned; closed if this throws
+   * @throws BadDescriptorException EINVAL if it is no unix stream socket
+   */
+  public static UnixStream adopt(OwnedFd fd) throws BadDescriptorException {
+    if (option(fd, LibC.SO_DOMAIN) == LibC.AF_UNIX
+        && option(fd, LibC.SO_TYPE) == LibC.SOCK_STREAM) {
+      return new UnixStream(fd);
+    }
+    fd.close();
+    throw new BadDescriptorException(Errno.EINVAL, "the descriptor is no unix stream socket");
+  }
+
+  private static int option(OwnedFd fd, int option) {
+    MemorySegment value = Arena.ofAuto().allocate(2 * Integer.BYTES, Long.BYTES);
+    MemorySegment length = value.asSlice(Integer.BYTES);
+    length.set(ValueLayout.JAVA_INT, 0, Integer.BYTES);
+    int result =
+        LibC.getsockopt(fd.number(), LibC.SOL_SOCKET, option, value.address(), length.address());
+    return result < 0 ? -1 : value.get(ValueLayout.JAVA_INT, 0);
+  }
+
+  /** Two that are connected with each other. */
+  public static UnixStream[] pair() {
+    MemorySegment pair = Arena.ofAuto().allocate(2 * Integer.BYTES, Integer.BYTES);
+    int type = LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC;
+    LibC.check(LibC.socketpair(LibC.AF_UNIX, type, 0, pair.address()), "socketpair");
+    return new UnixStream[] {
+      new UnixStream(new OwnedFd(pair.getAtIndex(ValueLayout.JAVA_INT, 0))),
+      new UnixStream(new OwnedFd(pair.getAtIndex(ValueLayout.JAVA_INT, 1)))
+    };
+  }
+
   static OwnedFd socket() {
     int type = LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC;
     return new OwnedFd(LibC.check(LibC.socket(LibC.AF_UNIX, type, 0), "socket"));
@@ -113,7 +149,9 @@ public final class UnixStream implements AutoCloseable {
    */
   public int receive(MemorySegment buffer, long offset, int length, PassedFds passed) {
     incoming.point(address(buffer, offset, length), length, CONTROL_BYTES);
-    long result = LibC.recvmsg(fd.number(), incoming.header.address(), LibC.MSG_CMSG_CLOEXEC);
+    long result =
+        LibC.recvmsg(
+            fd.number(), incoming.header.address(), LibC.MSG_CMSG_CLOEXEC | LibC.MSG_DONTWAIT);
     if (result < 0) {
       return -LibC.errno();
     }
@@ -166,7 +204,8 @@ public final class UnixStream implements AutoCloseable {
       outgoing.control.set(ValueLayout.JAVA_INT, CMSG_TYPE, LibC.SCM_RIGHTS);
       MemorySegment.copy(fds, 0, outgoing.control, ValueLayout.JAVA_INT, CMSG_DATA, fds.length);
     }
-    long result = LibC.sendmsg(fd.number(), outgoing.header.address(), LibC.MSG_NOSIGNAL);
+    long result =
+        LibC.sendmsg(fd.number(), outgoing.header.address(), LibC.MSG_NOSIGNAL | LibC.MSG_DONTWAIT);
     return result >= 0 ? (int) result : -LibC.errno();
   }
 

@@ -228,4 +228,27 @@ class UnixStreamTest {
       return fds.count();
     }
   }
+
+  @Test
+  void aPassedStreamIsTakenOverAndNothingElse() throws BadDescriptorException {
+    UnixStream[] pair = UnixStream.pair();
+    UnixStream[] second = UnixStream.pair();
+    try (UnixStream near = pair[0];
+        UnixStream far = pair[1];
+        UnixStream passedEnd = second[0];
+        EventFd event = EventFd.create();
+        PassedFds passed = new PassedFds(2)) {
+      MemorySegment bytes = Arena.ofAuto().allocate(8);
+      assertEquals(1, near.send(bytes, 0, 1, second[1].fd(), event.fd()));
+      second[1].close();
+      assertEquals(1, far.receive(bytes, 0, 8, passed));
+      try (UnixStream adopted = UnixStream.adopt(passed.take(0))) {
+        assertEquals(3, passedEnd.send(bytes, 0, 3));
+        assertEquals(3, adopted.receive(bytes, 0, 8, passed));
+      }
+      OwnedFd no = passed.take(1);
+      assertThrows(BadDescriptorException.class, () -> UnixStream.adopt(no));
+      assertFalse(no.isOpen());
+    }
+  }
 }

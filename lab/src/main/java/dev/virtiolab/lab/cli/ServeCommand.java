@@ -6,9 +6,12 @@ import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.NicWire;
 import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.lab.serve.RoundTripWire;
 import dev.virtiolab.lab.serve.ServeConfig;
 import dev.virtiolab.lab.serve.Service;
 import dev.virtiolab.lab.serve.VfioUserService;
+import dev.virtiolab.lab.serve.VhostUserService;
+import dev.virtiolab.net.SourceBackend;
 import java.io.PrintWriter;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
@@ -46,14 +49,50 @@ final class ServeCommand implements Callable<Integer> {
         names = "--vhost-user",
         paramLabel = "SOCK",
         required = true,
-        description = "its queues, by vhost-user at this unix socket")
+        description = {
+          "its queues, by vhost-user at this unix socket. For QEMU:",
+          "  -object memory-backend-memfd,id=m,size=1G,share=on -numa node,memdev=m"
+              + " -chardev socket,id=c,path=SOCK -netdev vhost-user,id=n,chardev=c"
+              + " -device virtio-net-pci,netdev=n",
+          "for DPDK: --allow-unsealed here, and there",
+          "  --single-file-segments --vdev net_virtio_user0,path=SOCK"
+        })
     private String vhostUser;
   }
+
+  /** What fits in the buffers of every driver. */
+  private static final int LONGEST_ROUND_TRIP = 1514;
+
+  private static final byte[] OTHER_END = {2, 0, 0, 0, 0, 1};
 
   @Spec private CommandSpec spec;
 
   @ArgGroup(multiplicity = "1")
   private Door door;
+
+  @Option(
+      names = "--client",
+      description =
+          "with --vhost-user: connect to who listens at the socket, again and again when it is gone,"
+              + " instead of listening there (QEMU: -chardev socket,...,server=on)")
+  private boolean client;
+
+  @Option(
+      names = "--round-trips",
+      paramLabel = "N",
+      description = {
+        "with --vhost-user: instead of a wire, N numbered frames for a driver that sends them back"
+            + " (dpdk-testpmd does, once it is started). Each number is held against the one that is"
+            + " due. Ends with the last, and says how many frames a second that were."
+      })
+  private Long roundTrips;
+
+  @Option(
+      names = "--size",
+      paramLabel = "BYTES",
+      defaultValue = "64",
+      description = "of each frame of --round-trips (default: ${DEFAULT-VALUE})")
+  private int size;
 
   @Option(
       names = "--mac",
@@ -112,11 +151,17 @@ final class ServeCommand implements Callable<Integer> {
       String hostAddress,
       String enter) {}
 
+  /** What {@code --json} prints at the end of round trips. */
+  record RoundTrips(long frames, long returned, int size, double framesPerSecond, String wrong) {}
+
   @Override
   public Integer call() {
     if (platform != null) {
       throw LabException.usage(
           "--platform: the hypervisor that comes is the platform; serve has none of its own");
+    }
+    if (client && door.vhostUser == null) {
+      throw LabException.usage("--client goes with --vhost-user; by vfio-user the device listens");
     }
     Segment.Wire asked = wire.toConfig();
     wire.refuseForServe();
@@ -127,13 +172,16 @@ final class ServeCommand implements Callable<Integer> {
             MachineOptions.mac(mac),
             MachineOptions.mtu(mtu),
             allowUnsealed);
+    if (roundTrips != null) {
+      return runRoundTrips(config);
+    }
     boolean ownNetwork = NicWire.isTap(asked.backend()) && !here;
     if (ownNetwork) {
       NetworkNamespace.enter();
     }
     try (NicWire plugged = NicWire.open(asked, config.mtu(), chance);
         Service service = open(config, plugged)) {
-      announce(config, plugged, ownNetwork);
+      announce(config, plugged.name(), plugged.hostAddress(), ownNetwork);
       service.runUntilInterrupted();
       if (!json) {
         PrintWriter out = spec.commandLine().getOut();
@@ -153,19 +201,64 @@ final class ServeCommand implements Callable<Integer> {
     return VfioUserService.open(config, MachineOptions.slot(slot), wire.end());
   }
 
-  private static Service openVhostUser(ServeConfig config, NicWire wire) {
-    throw LabException.failure("vhost-user is not there yet: " + config.socket() + wire.name());
+  private Service openVhostUser(ServeConfig config, NicWire wire) {
+    return VhostUserService.open(config, wire.end(), client);
   }
 
-  private void announce(ServeConfig config, NicWire wire, boolean ownNetwork) {
+  private int runRoundTrips(ServeConfig config) {
+    if (door.vhostUser == null || !wire.isDefault()) {
+      throw LabException.usage("--round-trips goes with --vhost-user, and without --backend");
+    }
+    if (roundTrips < 1 || size < SourceBackend.MIN_FRAME || size > LONGEST_ROUND_TRIP) {
+      throw LabException.usage(
+          "--round-trips is 1 or more, of a --size from %d to %d"
+              .formatted(SourceBackend.MIN_FRAME, LONGEST_ROUND_TRIP));
+    }
+    ProgressLine progress = ProgressLine.onStandardError();
+    try (RoundTripWire frames = new RoundTripWire(config.macBytes(), OTHER_END, size, roundTrips);
+        VhostUserService service = VhostUserService.open(config, frames, client)) {
+      announce(config, "numbered frames", "", false);
+      service.runUntil(
+          () -> {
+            progress.show("%,d of %,d frames".formatted(frames.returned(), roundTrips));
+            return frames.isOver();
+          });
+      progress.clear();
+      sayRoundTrips(frames);
+      return frames.returned() == roundTrips ? 0 : LabException.FAILURE;
+    }
+  }
+
+  private void sayRoundTrips(RoundTripWire frames) {
+    boolean all = frames.returned() == roundTrips;
+    double perSecond = all ? roundTrips / Math.max(frames.seconds(), 1e-9) : 0;
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(
+          Json.of(new RoundTrips(roundTrips, frames.returned(), size, perSecond, frames.wrong())));
+    } else if (all) {
+      out.printf(
+          "%,d frames of %d bytes there and back, each in its place, in %.2f s: %.2f million a"
+              + " second%n",
+          roundTrips, size, frames.seconds(), perSecond / 1e6);
+    } else {
+      out.printf(
+          "%,d of %,d frames came back%s%n",
+          frames.returned(), roundTrips, frames.wrong().isEmpty() ? "" : "; " + frames.wrong());
+    }
+    out.flush();
+  }
+
+  private void announce(
+      ServeConfig config, String wireName, String hostAddress, boolean ownNetwork) {
     Report report =
         new Report(
             ProcessHandle.current().pid(),
             door.vfioUser != null ? "vfio-user" : "vhost-user",
             config.socket(),
             config.mac().toString(),
-            wire.name(),
-            wire.hostAddress(),
+            wireName,
+            hostAddress,
             ownNetwork ? NetworkNamespace.enterCommand() : "");
     PrintWriter out = spec.commandLine().getOut();
     if (json) {

@@ -16,7 +16,7 @@ import java.util.OptionalInt;
 public record ServeConfig(String socket, MacAddress mac, OptionalInt mtu, boolean allowUnsealed) {
 
   /** The octets of the address. */
-  byte[] macBytes() {
+  public byte[] macBytes() {
     byte[] octets = new byte[6];
     for (int i = 0; i < octets.length; i++) {
       octets[i] = mac.octet(i);

@@ -1,0 +1,112 @@
+package dev.virtiolab.lab.serve;
+
+import dev.virtiolab.lab.LabException;
+import dev.virtiolab.net.BackendCounters;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.posix.PosixException;
+import dev.virtiolab.virtio.net.DeviceLoop;
+import dev.virtiolab.virtio.net.NetCounters;
+import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.vhostuser.VhostUserOptions;
+import dev.virtiolab.virtio.vhostuser.VhostUserServer;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.function.BooleanSupplier;
+
+/** The NIC's queues, handed over by vhost-user: a device, its loop and a server. */
+public final class VhostUserService implements Service {
+  private static final long LOOK_MILLIS = 100;
+
+  private final NetBackend wire;
+  private final VirtioNet nic;
+  private final VhostUserServer server;
+  private final DeviceLoop loop;
+
+  private VhostUserService(
+      NetBackend wire, VirtioNet nic, VhostUserServer server, DeviceLoop loop) {
+    this.wire = wire;
+    this.nic = nic;
+    this.server = server;
+    this.loop = loop;
+  }
+
+  /**
+   * Begins to serve.
+   *
+   * @param wire what the NIC is plugged into; stays the caller's to close, afterwards
+   * @param client whether to connect to the socket instead of listening there
+   * @throws LabException if nobody can listen there
+   */
+  public static VhostUserService open(ServeConfig config, NetBackend wire, boolean client) {
+    // ACCESS_PLATFORM is offered, and up to the front-end: a guest behind an IOMMU needs it.
+    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wire.mtu();
+    VirtioNet nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wire);
+    VhostUserOptions options = new VhostUserOptions(1, config.allowUnsealed());
+    VhostUserServer server = openServer(config, nic, options, client);
+    DeviceLoop loop = DeviceLoop.start(nic, "virtio-net");
+    server.start();
+    return new VhostUserService(wire, nic, server, loop);
+  }
+
+  private static VhostUserServer openServer(
+      ServeConfig config, VirtioNet nic, VhostUserOptions options, boolean client) {
+    try {
+      return client
+          ? VhostUserServer.connect(nic, options, config.socket())
+          : VhostUserServer.listen(nic, options, config.socket());
+    } catch (IllegalArgumentException | PosixException e) {
+      throw LabException.usage("--vhost-user: " + e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void runUntilInterrupted() {
+    runUntil(() -> false);
+  }
+
+  /**
+   * Likewise, or for something that is looked at now and then.
+   *
+   * @throws IllegalStateException if a thread of the service breaks first
+   */
+  public void runUntil(BooleanSupplier over) {
+    try {
+      while (!over.getAsBoolean()) {
+        if (!loop.running() || !server.running()) {
+          throw new IllegalStateException("a thread of the device died");
+        }
+        Thread.sleep(LOOK_MILLIS);
+      }
+    } catch (InterruptedException e) {
+      // Ctrl-C is how this ends.
+    }
+  }
+
+  @Override
+  public List<String> report() {
+    NetCounters frames = nic.counters();
+    BackendCounters crossed = wire.counters();
+    return List.of(
+        "front-ends  %d came, %d were turned away; %d requests, %d of them refused"
+            .formatted(
+                server.counters().frontEnds(),
+                server.counters().turnedAway(),
+                server.counters().requests(),
+                server.counters().refused()),
+        "frames      %d to the driver, %d from it; %d dropped"
+            .formatted(
+                frames.framesReceived(),
+                frames.framesSent(),
+                frames.drops() + crossed.droppedOut() + crossed.droppedIn()));
+  }
+
+  @Override
+  public void close() {
+    // The thread first that sleeps on what the server closes.
+    try {
+      loop.close();
+    } finally {
+      server.close();
+    }
+  }
+}
