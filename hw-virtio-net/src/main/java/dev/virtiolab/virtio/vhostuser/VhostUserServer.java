@@ -37,7 +37,7 @@ public final class VhostUserServer implements AutoCloseable {
     this.path = path;
     this.listener = listener;
     this.options = options;
-    transport = new VhostUserTransport(device);
+    transport = new VhostUserTransport(device, 2 * options.queuePairs());
     thread = Thread.ofPlatform().name("vhost-user").daemon().unstarted(this::run);
   }
 

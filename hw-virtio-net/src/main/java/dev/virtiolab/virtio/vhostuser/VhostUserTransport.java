@@ -36,8 +36,13 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
   private static final VarHandle LE16 =
       ValueLayout.JAVA_SHORT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
-  /** Features of the device that need what vhost-user has no word for: resetting one queue. */
-  private static final long WITHHELD = VIRTIO_F_RING_RESET;
+  /**
+   * Features of the device that need what vhost-user has no word for, or that a front-end serves
+   * itself: resetting one queue, data in a notification (38, 39); the control queue and all that is
+   * asked for there (2, 17 to 21, 23), more pairs of queues (22).
+   */
+  private static final long WITHHELD =
+      VIRTIO_F_RING_RESET | 1L << 38 | 1L << 39 | 1L << 2 | 0x7fL << 17;
 
   /** How often a ring without a kick is looked at by a device that is else asleep. */
   private static final long POLLED_REST_NANOS = TimeUnit.MICROSECONDS.toNanos(200);
@@ -66,10 +71,14 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
   /** A ring would start if only the translation of its used ring came. */
   private volatile boolean ringWaits;
 
-  /** Plugs the device in. */
-  VhostUserTransport(VirtioDevice device) {
+  /**
+   * Plugs the device in.
+   *
+   * @param ringCount rings that front-ends have a say in: the first ones of the device's
+   */
+  VhostUserTransport(VirtioDevice device, int ringCount) {
     this.device = device;
-    rings = new Vring[device.queues()];
+    rings = new Vring[ringCount];
     kicked = new int[rings.length];
     for (int i = 0; i < rings.length; i++) {
       rings[i] = new Vring(i, memory);

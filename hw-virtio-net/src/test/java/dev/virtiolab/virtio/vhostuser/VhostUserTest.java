@@ -43,6 +43,7 @@ class VhostUserTest {
       long expected = 0x3_7401_0020L;
       assertEquals(expected, features & expected);
       assertEquals(0, features & 1L << 40, "a single ring cannot be reset");
+      assertEquals(0, features & 0x7fL << 17, "the control queue is the front-end's");
       assertEquals(FrontEnd.P_ALL, peer.get(FrontEnd.GET_PROTOCOL_FEATURES));
       peer.negotiate(FrontEnd.F_VERSION_1 | FrontEnd.F_PROTOCOL);
       assertEquals(1, peer.get(FrontEnd.GET_QUEUE_NUM));
