@@ -7,6 +7,9 @@ import java.util.OptionalInt;
 /**
  * A back end in front of another, which it passes every call on to: what stands between a NIC and
  * its wire begins here, and overrides what it is about.
+ *
+ * <p>Work on frames is not passed on: what looks at frames, loses or bends them sees each as it is
+ * on a wire, and the NIC completes it before.
  */
 public abstract class ForwardingBackend implements NetBackend {
   /** The wire behind this one. */

@@ -44,6 +44,24 @@ public interface NetBackend extends AutoCloseable {
   /** Where in {@link #claimed()} the frame begins. */
   long claimedOffset();
 
+  /**
+   * Kinds of work on a frame that the wire does itself: bits of {@link Offload}. Looked at before
+   * the device starts, and the same for as long as the wire is open.
+   */
+  default int offloads() {
+    return 0;
+  }
+
+  /**
+   * Says what is left to do with the claimed frame, before it is committed; without this call it is
+   * nothing.
+   *
+   * @param work an {@link Offload}, of the kinds in {@link #offloads()}, whose fields fit the frame
+   */
+  default void claimedOffload(long work) {
+    throw new UnsupportedOperationException("this wire does no work on frames");
+  }
+
   /** The claimed frame is complete. It may reach the wire at once, or with {@link #flush()}. */
   void commit();
 
@@ -65,6 +83,19 @@ public interface NetBackend extends AutoCloseable {
 
   /** Where in {@link #peeked()} the frame begins. */
   long peekedOffset();
+
+  /** An {@link Offload}: what is left to do with the frame that {@link #peek()} found. */
+  default long peekedOffload() {
+    return Offload.NONE;
+  }
+
+  /**
+   * Says what may be left to do with frames from the wire from now on; nothing at first. Frames
+   * that are on their way may still be as they were.
+   *
+   * @param kinds bits of {@link Offload}
+   */
+  default void accept(int kinds) {}
 
   /** Consumes the frame that {@link #peek()} found. */
   void release();

@@ -5,6 +5,7 @@ import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.Tap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * A TAP interface of the kernel: what the guest sends the host receives on it, and the other way
@@ -15,12 +16,34 @@ import java.lang.foreign.MemorySegment;
  * such a frame is lost, as on a real wire, and counted. Towards the guest the kernel holds 500 or
  * 1000 frames (the interface's txqueuelen) and drops what comes on top.
  *
+ * <p>Before each frame goes a struct virtio_net_hdr, by which the kernel does what is left to do
+ * with a frame, and leaves undone what was {@linkplain #accept accepted}.
+ *
  * <p>Where the interface is deleted the link goes down for good, with one line in the log.
  */
 public final class TapBackend implements NetBackend {
   private static final System.Logger LOG = System.getLogger(TapBackend.class.getName());
 
   private static final int ETHERNET_HEADER_BYTES = 14;
+
+  // struct virtio_net_hdr with num_buffers, which the kernel ignores; little-endian, as the machine
+  private static final int HEADER_BYTES = 12;
+  private static final int FLAGS = 0;
+  private static final int GSO_TYPE = 1;
+  private static final int HDR_LEN = 2;
+  private static final int GSO_SIZE = 4;
+  private static final int CSUM_START = 6;
+  private static final int CSUM_OFFSET = 8;
+
+  /** Where it lies in memory, so that the frame behind it begins at a multiple of 16. */
+  private static final int HEADER = 4;
+
+  private static final int FRAME = HEADER + HEADER_BYTES;
+
+  private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED;
+
+  private static final int SEGMENTS = Offload.TSO4 | Offload.TSO6;
+  private static final int DATAGRAMS = Offload.USO4 | Offload.USO6;
 
   /** Frames not fit to be shown that one {@link #peek()} skips at most. */
   private static final int SKIP_LIMIT = 64;
@@ -30,7 +53,11 @@ public final class TapBackend implements NetBackend {
   private final Tap tap;
   private final MemorySegment out;
   private final MemorySegment in;
+  private final int offloads;
 
+  private long claimWork;
+  private long peekWork;
+  private int accepted;
   private int claimLength;
   private int peekLength;
   private boolean closed;
@@ -39,9 +66,13 @@ public final class TapBackend implements NetBackend {
 
   private TapBackend(Tap tap) {
     this.tap = tap;
-    out = arena.allocate(LARGEST_FRAME, Long.BYTES);
+    out = arena.allocate(FRAME + LARGEST_FRAME, Long.BYTES);
     // One byte more than a frame may have tells a giant from the largest frame.
-    in = arena.allocate(LARGEST_FRAME + 1L, Long.BYTES);
+    in = arena.allocate(FRAME + LARGEST_FRAME + 1L, Long.BYTES);
+    // Kernels before 6.2 know no runs of datagrams.
+    boolean datagrams = tap.offload(Offload.CSUM | DATAGRAMS);
+    tap.offload(0);
+    offloads = Offload.CSUM | SEGMENTS | Offload.ECN | Offload.UFO | (datagrams ? DATAGRAMS : 0);
   }
 
   /**
@@ -51,7 +82,7 @@ public final class TapBackend implements NetBackend {
    * @throws dev.virtiolab.posix.PosixException as {@link Tap#open(String)}
    */
   public static TapBackend open(String name) {
-    return new TapBackend(Tap.open(name));
+    return new TapBackend(Tap.open(name, HEADER_BYTES));
   }
 
   /** The interface's name. */
@@ -79,7 +110,18 @@ public final class TapBackend implements NetBackend {
 
   @Override
   public long claimedOffset() {
-    return 0;
+    return FRAME;
+  }
+
+  @Override
+  public int offloads() {
+    return offloads;
+  }
+
+  @Override
+  public void claimedOffload(long work) {
+    Claims.checkOpen(claimLength);
+    claimWork = work;
   }
 
   /** Writes at once. */
@@ -88,8 +130,10 @@ public final class TapBackend implements NetBackend {
     Claims.checkOpen(claimLength);
     int length = claimLength;
     claimLength = 0;
-    int written = tap.write(out, 0, length);
-    if (written == length) {
+    putHeader(claimWork);
+    claimWork = Offload.NONE;
+    int written = tap.write(out, HEADER, HEADER_BYTES + length);
+    if (written == HEADER_BYTES + length) {
       counters.sent(length);
     } else {
       counters.lostOut();
@@ -101,6 +145,7 @@ public final class TapBackend implements NetBackend {
   public void abort() {
     Claims.checkOpen(claimLength);
     claimLength = 0;
+    claimWork = Offload.NONE;
   }
 
   @Override
@@ -112,13 +157,15 @@ public final class TapBackend implements NetBackend {
       return peekLength;
     }
     for (int skipped = 0; skipped < SKIP_LIMIT; skipped++) {
-      int length = tap.read(in, 0, LARGEST_FRAME + 1);
-      if (length < 0) {
-        noticeError(length);
+      int read = tap.read(in, HEADER, HEADER_BYTES + LARGEST_FRAME + 1);
+      if (read < 0) {
+        noticeError(read);
         return 0;
       }
+      int length = read - HEADER_BYTES;
       if (length >= ETHERNET_HEADER_BYTES && length <= LARGEST_FRAME) {
         peekLength = length;
+        peekWork = header();
         return length;
       }
       counters.lostIn();
@@ -133,7 +180,27 @@ public final class TapBackend implements NetBackend {
 
   @Override
   public long peekedOffset() {
-    return 0;
+    return FRAME;
+  }
+
+  @Override
+  public long peekedOffload() {
+    return peekWork;
+  }
+
+  /** The kernel takes runs of datagrams of both IP versions together or not at all. */
+  @Override
+  public void accept(int kinds) {
+    int bits = (kinds & Offload.CSUM) == 0 ? 0 : kinds & offloads;
+    if ((bits & DATAGRAMS) != DATAGRAMS) {
+      bits &= ~DATAGRAMS;
+    }
+    if ((bits & SEGMENTS) == 0) {
+      bits &= ~Offload.ECN;
+    }
+    if (bits != accepted && tap.offload(bits)) {
+      accepted = bits;
+    }
   }
 
   @Override
@@ -172,6 +239,26 @@ public final class TapBackend implements NetBackend {
       tap.close();
       arena.close();
     }
+  }
+
+  private void putHeader(long work) {
+    out.set(
+        ValueLayout.JAVA_BYTE, HEADER + FLAGS, (byte) (Offload.flags(work) & Offload.NEEDS_CSUM));
+    out.set(ValueLayout.JAVA_BYTE, HEADER + GSO_TYPE, (byte) Offload.gsoType(work));
+    // A hint: where it is 0 the kernel looks for itself (it takes csum_start and what follows).
+    out.set(U16, HEADER + HDR_LEN, (short) 0);
+    out.set(U16, HEADER + GSO_SIZE, (short) Offload.gsoSize(work));
+    out.set(U16, HEADER + CSUM_START, (short) Offload.csumStart(work));
+    out.set(U16, HEADER + CSUM_OFFSET, (short) Offload.csumOffset(work));
+  }
+
+  private long header() {
+    return Offload.of(
+        in.get(ValueLayout.JAVA_BYTE, HEADER + FLAGS),
+        in.get(ValueLayout.JAVA_BYTE, HEADER + GSO_TYPE),
+        in.get(U16, HEADER + GSO_SIZE),
+        in.get(U16, HEADER + CSUM_START),
+        in.get(U16, HEADER + CSUM_OFFSET));
   }
 
   private void noticeError(int result) {

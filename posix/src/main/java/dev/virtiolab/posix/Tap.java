@@ -33,6 +33,7 @@ public final class Tap implements AutoCloseable {
   private static final short IFF_VNET_HDR = 0x4000;
 
   private static final long TUNSETIFF = 0x400454caL;
+  private static final long TUNSETOFFLOAD = 0x400454d0L;
   private static final long TUNSETVNETHDRSZ = 0x400454d8L;
 
   private final OwnedFd fd;
@@ -96,6 +97,17 @@ public final class Tap implements AutoCloseable {
       fd.close();
       throw e;
     }
+  }
+
+  /**
+   * Says what the kernel may leave undone in frames that it sends; nothing at first. Only for an
+   * interface with a header before each frame.
+   *
+   * @param bits TUN_F_CSUM and so on, of linux/if_tun.h
+   * @return whether the kernel knows all of them, in this combination; else nothing has changed
+   */
+  public boolean offload(int bits) {
+    return LibC.ioctl(fd.number(), TUNSETOFFLOAD, bits) == 0;
   }
 
   /** The interface's name, as the kernel gave it. */

@@ -44,5 +44,10 @@ final class ControlLayout {
   static final int ANNOUNCE = 3;
   static final int ANNOUNCE_ACK = 0;
 
+  // class VIRTIO_NET_CTRL_GUEST_OFFLOADS, 5.1.6.5.8: le64
+  static final int GUEST_OFFLOADS = 5;
+  static final int GUEST_OFFLOADS_SET = 0;
+  static final int GUEST_OFFLOADS_BYTES = 8;
+
   private ControlLayout() {}
 }

@@ -1,5 +1,6 @@
 package dev.virtiolab.virtio.net;
 
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_MAC_ADDR;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX_EXTRA;
@@ -14,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongConsumer;
 
 /**
  * Carries out the driver's commands (virtio v1.4, 5.1.6.5 "Control Virtqueue").
@@ -34,10 +36,14 @@ final class ControlQueue {
   private static final ValueLayout.OfInt LE32 =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  private static final ValueLayout.OfLong LE64 =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
   private final NetQueue queue;
   private final NicEvents events;
   private final ReceiveFilter filter;
   private final BooleanSupplier announced;
+  private final LongConsumer offloads;
   private final Chain chain = new Chain(MAX_SIZE);
   private final MemorySegment ack = Arena.ofAuto().allocate(ControlLayout.ACK_BYTES);
   private final MemorySegment field = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
@@ -50,12 +56,19 @@ final class ControlQueue {
   /**
    * @param announced takes the driver's word that it has made itself known; returns whether it had
    *     been asked to
+   * @param offloads takes what the driver takes from now on, as bits of the GUEST features
    */
-  ControlQueue(NetQueue queue, NicEvents events, ReceiveFilter filter, BooleanSupplier announced) {
+  ControlQueue(
+      NetQueue queue,
+      NicEvents events,
+      ReceiveFilter filter,
+      BooleanSupplier announced,
+      LongConsumer offloads) {
     this.queue = queue;
     this.events = events;
     this.filter = filter;
     this.announced = announced;
+    this.offloads = offloads;
   }
 
   private static MemorySegment addresses() {
@@ -130,8 +143,28 @@ final class ControlQueue {
               && command == ControlLayout.ANNOUNCE_ACK
               && chain.readableBytes() == ControlLayout.DATA
               && announced.getAsBoolean();
+      case ControlLayout.GUEST_OFFLOADS ->
+          has(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)
+              && command == ControlLayout.GUEST_OFFLOADS_SET
+              && setOffloads();
       default -> false;
     };
+  }
+
+  /**
+   * "A driver MUST NOT enable an offload for which the appropriate feature has not been
+   * negotiated."
+   */
+  private boolean setOffloads() {
+    if (!readData(ControlLayout.GUEST_OFFLOADS_BYTES)) {
+      return false;
+    }
+    long wanted = field.get(LE64, 0);
+    if ((wanted & ~(features & NetFeatures.GUEST_OFFLOADS)) != 0) {
+      return false;
+    }
+    offloads.accept(wanted);
+    return true;
   }
 
   private boolean receiveMode(int command) {

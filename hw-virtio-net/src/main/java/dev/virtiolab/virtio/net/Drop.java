@@ -4,8 +4,10 @@ package dev.virtiolab.virtio.net;
 public enum Drop {
   /** Transmit: the chain has less than a header. */
   TX_SHORT_HEADER("a transmit buffer is shorter than its header"),
-  /** Transmit: the header asks for an offload that was never offered. */
+  /** Transmit: the header asks for an offload that was not negotiated. */
   TX_OFFLOAD("a frame asks for an offload that was not negotiated"),
+  /** Transmit: the header's offload fields point outside of the frame, or at another protocol. */
+  TX_BAD_OFFLOAD("a frame's offload fields do not fit it"),
   /** Transmit: less than an Ethernet header. */
   TX_RUNT("a frame is shorter than an Ethernet header"),
   /** Transmit: more than the wire takes. */
@@ -22,6 +24,8 @@ public enum Drop {
   RX_NO_ROOM("a frame is longer than the receive buffer"),
   /** Receive: longer than the MTU that was negotiated; no buffer was taken. */
   RX_OVER_MTU("a frame is longer than the negotiated MTU"),
+  /** Receive: the wire leaves work to do that does not fit the frame. */
+  RX_BAD_OFFLOAD("the wire's offload fields do not fit a frame"),
   /** Receive: a buffer that the device may not write. */
   RX_DMA_FAULT("a receive buffer cannot be written"),
   /** Receive: no link; no buffer was taken. */

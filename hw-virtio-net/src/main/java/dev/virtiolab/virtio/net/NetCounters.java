@@ -15,6 +15,8 @@ public final class NetCounters {
   private static final VarHandle RESETS = handle("resets");
   private static final VarHandle HELD_BACK = handle("heldBack");
   private static final VarHandle FILTERED = handle("filtered");
+  private static final VarHandle WORKED_OUT = handle("workedOut");
+  private static final VarHandle WORKED_IN = handle("workedIn");
   private static final VarHandle COMMANDS_DONE = handle("commandsDone");
   private static final VarHandle COMMANDS_REFUSED = handle("commandsRefused");
   private static final VarHandle ELEMENT = MethodHandles.arrayElementVarHandle(long[].class);
@@ -29,6 +31,8 @@ public final class NetCounters {
   private long resets;
   private long heldBack;
   private long filtered;
+  private long workedOut;
+  private long workedIn;
   private long commandsDone;
   private long commandsRefused;
   private final long[] kicks;
@@ -94,6 +98,18 @@ public final class NetCounters {
   /** Frames of the wire that were for others, as the driver set the receive filter. */
   public long filteredFrames() {
     return (long) FILTERED.getOpaque(this);
+  }
+
+  /**
+   * Frames of the driver that the device cut into several, or completed, since the wire does not.
+   */
+  public long workedOut() {
+    return (long) WORKED_OUT.getOpaque(this);
+  }
+
+  /** Frames of the wire that the device cut or completed, since the driver does not take them. */
+  public long workedIn() {
+    return (long) WORKED_IN.getOpaque(this);
   }
 
   /** Commands of the driver that were carried out. */
@@ -170,6 +186,14 @@ public final class NetCounters {
 
   void filtered() {
     FILTERED.setOpaque(this, filtered + 1);
+  }
+
+  void workedOnOut() {
+    WORKED_OUT.setOpaque(this, workedOut + 1);
+  }
+
+  void workedOnIn() {
+    WORKED_IN.setOpaque(this, workedIn + 1);
   }
 
   void commanded(boolean done) {

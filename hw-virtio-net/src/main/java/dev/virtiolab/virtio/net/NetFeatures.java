@@ -2,22 +2,39 @@ package dev.virtiolab.virtio.net;
 
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_EVENT_IDX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_INDIRECT_DESC;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_IN_ORDER;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_NOTIFICATION_DATA;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_RING_RESET;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CSUM;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_MAC_ADDR;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX_EXTRA;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VLAN;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VQ;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ANNOUNCE;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_CSUM;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ECN;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_TSO4;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_TSO6;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_UFO;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_USO4;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_USO6;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_ECN;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_TSO4;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_TSO6;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_UFO;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_USO;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MRG_RXBUF;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_STATUS;
 
+import dev.virtiolab.net.Offload;
 import dev.virtiolab.virtio.feature.FeatureBits;
 
 /**
- * The features that can be switched on a network device, and which of them needs which (virtio
- * v1.4, 5.1.3.1 "Feature bit requirements").
+ * The features that can be switched on a network device, which of them needs which (virtio v1.4,
+ * 5.1.3.1 "Feature bit requirements"), and what work on frames they stand for.
  *
  * <p>MAC and VERSION_1 are always offered; MTU and ACCESS_PLATFORM follow from what the device is
  * told of its wire and its platform.
@@ -29,29 +46,85 @@ public final class NetFeatures {
           | VIRTIO_NET_F_CTRL_RX_EXTRA
           | VIRTIO_NET_F_CTRL_VLAN
           | VIRTIO_NET_F_CTRL_MAC_ADDR
+          | VIRTIO_NET_F_CTRL_GUEST_OFFLOADS
           | VIRTIO_NET_F_GUEST_ANNOUNCE;
 
-  /** Offered by a device that is told nothing else: what QEMU 11.1 offers too. */
+  private static final long HOST_TSO = VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6;
+  private static final long GUEST_TSO = VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6;
+
+  /** What needs CSUM. */
+  private static final long HOST_SEGMENTS =
+      HOST_TSO | VIRTIO_NET_F_HOST_ECN | VIRTIO_NET_F_HOST_UFO | VIRTIO_NET_F_HOST_USO;
+
+  /** What needs GUEST_CSUM. */
+  private static final long GUEST_SEGMENTS =
+      GUEST_TSO
+          | VIRTIO_NET_F_GUEST_ECN
+          | VIRTIO_NET_F_GUEST_UFO
+          | VIRTIO_NET_F_GUEST_USO4
+          | VIRTIO_NET_F_GUEST_USO6;
+
+  /**
+   * What the command GUEST_OFFLOADS_SET switches: its bits are those of the features (5.1.6.5.8).
+   */
+  static final long GUEST_OFFLOADS = VIRTIO_NET_F_GUEST_CSUM | GUEST_SEGMENTS;
+
+  /** Offered by a device that is told nothing else: what QEMU 11.1 offers on a TAP, too. */
   public static final long USUAL =
       VIRTIO_NET_F_STATUS
           | VIRTIO_NET_F_MRG_RXBUF
           | VIRTIO_NET_F_CTRL_VQ
           | CONTROLLED
+          | VIRTIO_NET_F_CSUM
+          | HOST_SEGMENTS
+          | GUEST_OFFLOADS
           | VIRTIO_F_INDIRECT_DESC
           | VIRTIO_F_EVENT_IDX
           | VIRTIO_F_RING_RESET;
 
   /** Everything that can be offered. */
-  public static final long KNOWN = USUAL | VIRTIO_NET_F_SPEED_DUPLEX;
+  public static final long KNOWN =
+      USUAL | VIRTIO_NET_F_SPEED_DUPLEX | VIRTIO_F_IN_ORDER | VIRTIO_F_NOTIFICATION_DATA;
 
   private NetFeatures() {}
 
   /** {@code features} without those that need one which is not among them. */
   public static long consistent(long features) {
     long left = features;
-    if (!FeatureBits.has(left, VIRTIO_NET_F_CTRL_VQ)) {
-      left &= ~CONTROLLED;
-    }
-    return left;
+    left = unless(left, VIRTIO_NET_F_CTRL_VQ, CONTROLLED);
+    left = unless(left, VIRTIO_NET_F_CSUM, HOST_SEGMENTS);
+    left = unless(left, VIRTIO_NET_F_GUEST_CSUM, GUEST_SEGMENTS);
+    left = unless(left, HOST_TSO, VIRTIO_NET_F_HOST_ECN);
+    return unless(left, GUEST_TSO, VIRTIO_NET_F_GUEST_ECN);
+  }
+
+  /** Without {@code dependent} unless one of {@code needed} is there. */
+  private static long unless(long features, long needed, long dependent) {
+    return (features & needed) == 0 ? features & ~dependent : features;
+  }
+
+  /** What a driver may leave to the device, as kinds of {@link Offload}. */
+  static int hostWork(long features) {
+    return kind(features, VIRTIO_NET_F_CSUM, Offload.CSUM)
+        | kind(features, VIRTIO_NET_F_HOST_TSO4, Offload.TSO4)
+        | kind(features, VIRTIO_NET_F_HOST_TSO6, Offload.TSO6)
+        | kind(features, VIRTIO_NET_F_HOST_ECN, Offload.ECN)
+        | kind(features, VIRTIO_NET_F_HOST_UFO, Offload.UFO)
+        | kind(features, VIRTIO_NET_F_HOST_USO, Offload.USO4 | Offload.USO6);
+  }
+
+  /** What the device may leave to a driver, as kinds of {@link Offload}. */
+  static int guestWork(long features) {
+    return kind(features, VIRTIO_NET_F_GUEST_CSUM, Offload.CSUM)
+        | kind(features, VIRTIO_NET_F_GUEST_TSO4, Offload.TSO4)
+        | kind(features, VIRTIO_NET_F_GUEST_TSO6, Offload.TSO6)
+        | kind(features, VIRTIO_NET_F_GUEST_ECN, Offload.ECN)
+        | kind(features, VIRTIO_NET_F_GUEST_UFO, Offload.UFO)
+        | kind(features, VIRTIO_NET_F_GUEST_USO4, Offload.USO4)
+        | kind(features, VIRTIO_NET_F_GUEST_USO6, Offload.USO6);
+  }
+
+  private static int kind(long features, long feature, int kind) {
+    return FeatureBits.has(features, feature) ? kind : 0;
   }
 }

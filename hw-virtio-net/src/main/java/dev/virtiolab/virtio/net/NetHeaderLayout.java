@@ -1,5 +1,7 @@
 package dev.virtiolab.virtio.net;
 
+import dev.virtiolab.net.Offload;
+
 /**
  * struct virtio_net_hdr (virtio v1.4, 5.1.6 "Device Operation") without hash report, UDP tunnel and
  * outer header fields, none of which is offered. Little-endian; in front of every frame.
@@ -19,14 +21,8 @@ final class NetHeaderLayout {
   static final int NUM_BUFFERS = 0x0a;
   static final int BYTES = 0x0c;
 
-  // flags
-  static final int F_NEEDS_CSUM = 0x01;
-  static final int F_DATA_VALID = 0x02;
-  static final int F_RSC_INFO = 0x04;
+  /** In {@code flags}: with tunnel offloads only; the other values are {@link Offload}'s. */
   static final int F_UDP_TUNNEL_CSUM = 0x08;
-
-  // gso_type
-  static final int GSO_NONE = 0;
 
   private NetHeaderLayout() {}
 }

@@ -1,14 +1,14 @@
 package dev.virtiolab.virtio.net;
 
 import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.Offload;
 import dev.virtiolab.pci.memory.DmaFault;
+import dev.virtiolab.virtio.offload.SoftwareOffload;
 import dev.virtiolab.virtio.queue.Chain;
 import dev.virtiolab.virtio.queue.Outcome;
 import dev.virtiolab.virtio.queue.SplitQueue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 
 /**
  * Moves frames from the wire to a receive queue (virtio v1.4, 5.1.6.4 "Processing of Incoming
@@ -17,10 +17,11 @@ import java.nio.ByteOrder;
  * <p>A frame goes into one buffer, or, with VIRTIO_NET_F_MRG_RXBUF, into as many as it fills. The
  * driver sees all of them in one publication, or none: where the buffers end too early they are
  * taken back, and the frame waits on the wire for more.
+ *
+ * <p>What the wire leaves to do with a frame is left to the driver where it takes that, and else
+ * done here: the frame stays on the wire until the last of its pieces has gone to the driver.
  */
 final class Receiver {
-  private static final ValueLayout.OfShort LE16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** What has become of a frame. */
   private enum Fate {
@@ -50,7 +51,22 @@ final class Receiver {
   private final int[] heads;
   private final int[] filled;
 
-  private final MemorySegment header = Arena.ofAuto().allocate(NetHeaderLayout.BYTES, 8);
+  private final NetHeader header = new NetHeader();
+  private final SoftwareOffload software = new SoftwareOffload();
+
+  /** A piece of the frame on the wire, or all of it with its checksum complete. */
+  private final MemorySegment piece = Arena.ofAuto().allocate(NetBackend.LARGEST_FRAME, Long.BYTES);
+
+  /** Bytes of a piece that is made and not stored; 0 for none. */
+  private int pieceBytes;
+
+  /** What the driver takes. */
+  private int accepted;
+
+  // The frame that is being stored: on the wire, or a piece of it.
+  private MemorySegment frame;
+  private long frameAt;
+  private long work;
 
   private boolean mergeable;
 
@@ -85,8 +101,19 @@ final class Receiver {
     mergeable = negotiated;
   }
 
+  /**
+   * Sets what may be left to the driver to do, from the next frame on.
+   *
+   * @param kinds of {@link Offload}
+   */
+  void accept(int kinds) {
+    accepted = kinds;
+    wire.accept(kinds);
+  }
+
   void reset() {
     resetQueue();
+    accept(0);
     mergeable = false;
   }
 
@@ -94,6 +121,17 @@ final class Receiver {
   void resetQueue() {
     ring.reset();
     starved = false;
+    stopPieces();
+  }
+
+  private void stopPieces() {
+    software.stop();
+    pieceBytes = 0;
+  }
+
+  /** Whether the frame on the wire goes to the driver in pieces, and some have gone. */
+  private boolean inPieces() {
+    return pieceBytes != 0 || software.pending();
   }
 
   /**
@@ -127,7 +165,16 @@ final class Receiver {
         break;
       }
       if (!link.up()) {
+        stopPieces();
         events.dropped(Drop.RX_LINK_DOWN);
+        wire.release();
+        continue;
+      }
+      if (inPieces()) {
+        if (!storePieces()) {
+          break;
+        }
+        received++;
         wire.release();
         continue;
       }
@@ -136,11 +183,18 @@ final class Receiver {
         wire.release();
         continue;
       }
-      if (limit.isOver(length, wire.peeked(), wire.peekedOffset())) {
+      work = wire.peekedOffload();
+      if (work != Offload.NONE && !fitsDriver(length)) {
+        continue;
+      }
+      if (Offload.gsoType(work) == Offload.GSO_NONE
+          && limit.isOver(length, wire.peeked(), wire.peekedOffset())) {
         events.dropped(Drop.RX_OVER_MTU);
         wire.release();
         continue;
       }
+      frame = wire.peeked();
+      frameAt = wire.peekedOffset();
       Fate fate = place(length);
       if (fate == Fate.WAITS) {
         break;
@@ -154,6 +208,64 @@ final class Receiver {
     queue.publish();
     queue.check();
     return received;
+  }
+
+  /**
+   * Looks at what the wire leaves to do.
+   *
+   * @return false if the frame was dropped, or goes to the driver in pieces: it is to be looked at
+   *     anew
+   */
+  private boolean fitsDriver(int length) {
+    if ((accepted & Offload.CSUM) == 0) {
+      work &= ~(long) Offload.DATA_VALID; // "MUST set flags to zero"
+    }
+    int kinds = Offload.kinds(work);
+    if (kinds == 0) {
+      return true;
+    }
+    if (kinds < 0 || !software.begin(wire.peeked(), wire.peekedOffset(), length, work)) {
+      events.dropped(Drop.RX_BAD_OFFLOAD);
+      wire.release();
+      return false;
+    }
+    if (driverTakes(kinds)) {
+      software.stop();
+      return true;
+    }
+    events.counters().workedOnIn();
+    return false;
+  }
+
+  /** A run of datagrams is of the one IP version or the other, and the driver may take just one. */
+  private boolean driverTakes(int kinds) {
+    int needed = kinds;
+    if (Offload.gsoType(work) == Offload.GSO_UDP_L4) {
+      needed &= software.ipVersion() == 4 ? ~Offload.USO6 : ~Offload.USO4;
+    }
+    return (needed & ~accepted) == 0;
+  }
+
+  /** Stores what is left of a frame in pieces; false if a piece waits. */
+  private boolean storePieces() {
+    frame = piece;
+    frameAt = 0;
+    work = Offload.NONE;
+    do {
+      if (pieceBytes == 0) {
+        pieceBytes = software.nextLength();
+        software.next(piece, 0);
+      }
+      Fate fate = place(pieceBytes);
+      if (fate == Fate.WAITS) {
+        return false;
+      }
+      if (fate == Fate.STORED) {
+        events.counters().received(pieceBytes);
+      }
+      pieceBytes = 0;
+    } while (software.pending());
+    return true;
   }
 
   private Fate place(int length) {
@@ -184,8 +296,7 @@ final class Receiver {
   private Fate placeInOne(int length) {
     DmaFault fault = storeHeader(1);
     if (fault == DmaFault.NONE) {
-      fault =
-          ring.scatter(first, NetHeaderLayout.BYTES, wire.peeked(), wire.peekedOffset(), length);
+      fault = ring.scatter(first, NetHeaderLayout.BYTES, frame, frameAt, length);
     }
     if (fault.mayPass()) {
       queue.leave(first);
@@ -204,8 +315,7 @@ final class Receiver {
   private Fate placeInSeveral(int length, int room) {
     int descriptors = first.parts();
     int done = room;
-    DmaFault fault =
-        ring.scatter(first, NetHeaderLayout.BYTES, wire.peeked(), wire.peekedOffset(), room);
+    DmaFault fault = ring.scatter(first, NetHeaderLayout.BYTES, frame, frameAt, room);
     note(0, first, first.writableBytes());
     int buffers = 1;
     while (fault == DmaFault.NONE && done < length) {
@@ -217,7 +327,7 @@ final class Receiver {
         return Fate.WAITS;
       }
       int now = Math.min(length - done, further.writableBytes());
-      fault = ring.scatter(further, 0, wire.peeked(), wire.peekedOffset() + done, now);
+      fault = ring.scatter(further, 0, frame, frameAt + done, now);
       note(buffers, further, now);
       descriptors += further.parts();
       done += now;
@@ -279,8 +389,8 @@ final class Receiver {
   }
 
   private DmaFault storeHeader(int buffers) {
-    // flags and gso_type stay 0: the frame is whole, and its checksums are.
-    header.set(LE16, NetHeaderLayout.NUM_BUFFERS, (short) buffers);
-    return ring.scatter(first, 0, header, 0, NetHeaderLayout.BYTES);
+    boolean segments = Offload.gsoType(work) != Offload.GSO_NONE;
+    header.describe(work, segments ? software.headerBytes() : 0, buffers);
+    return ring.scatter(first, 0, header.memory(), 0, NetHeaderLayout.BYTES);
   }
 }

@@ -1,19 +1,25 @@
 package dev.virtiolab.virtio.net;
 
 import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.Offload;
 import dev.virtiolab.pci.memory.DmaFault;
+import dev.virtiolab.virtio.offload.SoftwareOffload;
 import dev.virtiolab.virtio.queue.Chain;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
-/** Moves frames from a transmit queue to the wire (virtio v1.4, 5.1.6.2 "Packet Transmission"). */
+/**
+ * Moves frames from a transmit queue to the wire (virtio v1.4, 5.1.6.2 "Packet Transmission").
+ *
+ * <p>What a driver leaves to do with a frame is held against the frame, and then left to the wire,
+ * or done here: a frame that is to be cut is copied once more, its buffer goes back to the driver,
+ * and the pieces go out as the wire has room for them, before the next frame.
+ */
 final class Transmitter {
   private static final int ETHERNET_HEADER_BYTES = 14;
 
-  /** Flags that leave work to the device which it did not offer to do. */
-  private static final int OFFLOAD_FLAGS =
-      NetHeaderLayout.F_NEEDS_CSUM | NetHeaderLayout.F_UDP_TUNNEL_CSUM;
+  /** The largest frame that is cut: an IPv6 packet with its header (5.1.6.3), and two tags. */
+  private static final int LARGEST_CUT = 65_589 + 8;
 
   private final NetQueue queue;
   private final NetBackend wire;
@@ -21,7 +27,14 @@ final class Transmitter {
   private final FrameLimit limit;
   private final NicEvents events;
   private final Chain chain;
-  private final MemorySegment header = Arena.ofAuto().allocate(NetHeaderLayout.BYTES, 8);
+  private final NetHeader header = new NetHeader();
+  private final SoftwareOffload software = new SoftwareOffload();
+
+  /** A frame that is being cut. */
+  private final MemorySegment whole = Arena.ofAuto().allocate(LARGEST_CUT, Long.BYTES);
+
+  /** What the driver may leave to do. */
+  private int allowed;
 
   /** The wire had no room for the next frame: it will say when it has. */
   private boolean held;
@@ -44,10 +57,25 @@ final class Transmitter {
     return held;
   }
 
+  /**
+   * Sets what the driver may leave to do.
+   *
+   * @param kinds of {@link Offload}
+   */
+  void allow(int kinds) {
+    allowed = kinds;
+  }
+
   /** The queue was reset: nothing waits. */
-  void reset() {
+  void resetQueue() {
     queue.ring().reset();
+    software.stop();
     held = false;
+  }
+
+  void reset() {
+    resetQueue();
+    allowed = 0;
   }
 
   /**
@@ -57,10 +85,10 @@ final class Transmitter {
    * @return frames that went out
    */
   int transmit(int budget) {
-    int sent = 0;
     boolean heldBefore = held;
     held = false;
-    for (int taken = 0; taken < budget; taken++) {
+    int sent = sendPieces(budget);
+    for (int taken = 0; taken < budget && sent < budget && !held; taken++) {
       if (!queue.next(chain)) {
         break;
       }
@@ -82,6 +110,7 @@ final class Transmitter {
         events.counters().sent(length);
         sent++;
       }
+      sent += sendPieces(budget - sent);
     }
     if (sent > 0) {
       wire.flush();
@@ -94,30 +123,33 @@ final class Transmitter {
   /**
    * Sends the frame in {@link #chain}.
    *
-   * @return its length; 0 if it was dropped; -1 if it has to stay in the queue
+   * @return its length; 0 if it was dropped, or is to go out in pieces; -1 if it has to stay in the
+   *     queue
    */
   private int send() {
     int length = chain.readableBytes() - NetHeaderLayout.BYTES;
     if (length < 0) {
       return drop(Drop.TX_SHORT_HEADER);
     }
-    DmaFault fault = queue.ring().gather(chain, 0, header, 0, NetHeaderLayout.BYTES);
+    DmaFault fault = queue.ring().gather(chain, 0, header.memory(), 0, NetHeaderLayout.BYTES);
     if (fault != DmaFault.NONE) {
       return notReadable(fault);
     }
-    // Flags that the device does not know are ignored (5.1.6.2.2); these it knows and cannot serve.
-    if ((header.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.FLAGS) & OFFLOAD_FLAGS) != 0
-        || header.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.GSO_TYPE)
-            != NetHeaderLayout.GSO_NONE) {
+    long work = header.work();
+    int kinds = Offload.kinds(work);
+    if (header.asksForTunnel() || (kinds & ~allowed) != 0) {
       return drop(Drop.TX_OFFLOAD);
     }
     if (length < ETHERNET_HEADER_BYTES) {
       return drop(Drop.TX_RUNT);
     }
-    if (length > wire.maxFrameLength()) {
+    boolean wireDoes = (kinds & ~wire.offloads()) == 0;
+    boolean cut =
+        Offload.gsoType(work) != Offload.GSO_NONE && !(wireDoes && length <= wire.maxFrameLength());
+    if (length > (cut ? LARGEST_CUT : wire.maxFrameLength())) {
       return drop(Drop.TX_GIANT);
     }
-    if (limit.isOver(length)) {
+    if (Offload.gsoType(work) == Offload.GSO_NONE && limit.isOver(length)) {
       return drop(Drop.TX_OVER_MTU);
     }
     if (!link.up()) {
@@ -126,25 +158,74 @@ final class Transmitter {
     if (!events.enabled(queue.number())) {
       return drop(Drop.TX_DISABLED);
     }
+    return cut ? beginPieces(length, work) : sendWhole(length, work, wireDoes);
+  }
+
+  private int sendWhole(int length, long work, boolean wireDoes) {
     if (!wire.claim(length)) {
       held = true;
       return -1;
     }
-    fault =
-        queue
-            .ring()
-            .gather(chain, NetHeaderLayout.BYTES, wire.claimed(), wire.claimedOffset(), length);
+    MemorySegment memory = wire.claimed();
+    long offset = wire.claimedOffset();
+    DmaFault fault = queue.ring().gather(chain, NetHeaderLayout.BYTES, memory, offset, length);
     if (fault != DmaFault.NONE) {
       wire.abort();
       return notReadable(fault);
     }
     // Only now the frame lies where the driver cannot change its type any more.
-    if (limit.isOver(length, wire.claimed(), wire.claimedOffset())) {
+    if (Offload.gsoType(work) == Offload.GSO_NONE && limit.isOver(length, memory, offset)) {
       wire.abort();
       return drop(Drop.TX_OVER_MTU);
     }
+    if (work != Offload.NONE) {
+      if (!software.fits(memory, offset, length, work)) {
+        wire.abort();
+        return drop(Drop.TX_BAD_OFFLOAD);
+      }
+      if (wireDoes) {
+        wire.claimedOffload(work);
+      } else {
+        software.complete(memory, offset, length, work);
+        events.counters().workedOnOut();
+      }
+    }
     wire.commit();
     return length;
+  }
+
+  /** Takes the frame in {@link #chain} over: from now on only its pieces are looked at. */
+  private int beginPieces(int length, long work) {
+    DmaFault fault = queue.ring().gather(chain, NetHeaderLayout.BYTES, whole, 0, length);
+    if (fault != DmaFault.NONE) {
+      return notReadable(fault);
+    }
+    if (!software.begin(whole, 0, length, work)) {
+      return drop(Drop.TX_BAD_OFFLOAD);
+    }
+    events.counters().workedOnOut();
+    return 0;
+  }
+
+  /** Sends pieces of the frame that was taken over; returns how many went out. */
+  private int sendPieces(int budget) {
+    int sent = 0;
+    while (software.pending() && sent < budget) {
+      int length = software.nextLength();
+      if (!link.up() || length > wire.maxFrameLength()) {
+        software.stop();
+        events.dropped(link.up() ? Drop.TX_GIANT : Drop.TX_LINK_DOWN);
+      } else if (!wire.claim(length)) {
+        held = true;
+        return sent;
+      } else {
+        software.next(wire.claimed(), wire.claimedOffset());
+        wire.commit();
+        events.counters().sent(length);
+        sent++;
+      }
+    }
+    return sent;
   }
 
   private int notReadable(DmaFault fault) {

@@ -521,7 +521,8 @@ public final class VirtioNet implements VirtioDevice {
             queue(CONTROL_QUEUE, ControlQueue.MAX_SIZE, "control"),
             events,
             filter,
-            this::announced);
+            this::announced,
+            this::leaveToDriver);
   }
 
   private NetQueue queue(int number, int size, String name) {
@@ -533,11 +534,18 @@ public final class VirtioNet implements VirtioDevice {
     features = agreed;
     long holding = NetFeatures.consistent(agreed);
     receiver.mergeable(FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF));
+    transmitter.allow(NetFeatures.hostWork(holding));
+    leaveToDriver(holding);
     if (FeatureBits.has(holding, VIRTIO_NET_F_MTU)) {
       limit.mtu(config.mtu().orElseThrow());
     }
     filter.filterVlans(FeatureBits.has(holding, VIRTIO_NET_F_CTRL_VLAN));
     control.features(holding);
+  }
+
+  /** What the driver takes: as negotiated, or as it has said by a command. */
+  private void leaveToDriver(long offloads) {
+    receiver.accept(NetFeatures.guestWork(NetFeatures.consistent(offloads)));
   }
 
   @Override
@@ -581,7 +589,7 @@ public final class VirtioNet implements VirtioDevice {
   public void resetQueue(int queue) {
     switch (queue) {
       case RECEIVE_QUEUE -> receiver.resetQueue();
-      case TRANSMIT_QUEUE -> transmitter.reset();
+      case TRANSMIT_QUEUE -> transmitter.resetQueue();
       default -> queue(queue).ring().reset();
     }
   }

@@ -11,9 +11,13 @@
  * batch in both directions on the thread that calls it. {@link dev.virtiolab.virtio.net.DeviceLoop}
  * is a thread that does nothing else.
  *
- * <p>What is unsupported, and why that is allowed: checksum and segmentation offload and more queue
- * pairs are features that the device does not offer (virtio v1.4, 5.1.3), and so no driver may use
- * them. A frame that asks for an offload all the same is dropped and counted.
+ * <p>What is left to do with a frame goes with it as a {@link dev.virtiolab.net.Offload}: to a wire
+ * or a driver that does it, or else through {@link dev.virtiolab.virtio.offload.SoftwareOffload}.
+ *
+ * <p>What is unsupported, and why that is allowed: tunnels' offloads, hash reports, RSS,
+ * statistics, coalescing and more queue pairs are features that the device does not offer (virtio
+ * v1.4, 5.1.3), and so no driver may use them. A frame that asks for an offload that was not
+ * negotiated is dropped and counted, and so is one whose offload fields are not true of it.
  *
  * <p>Specification: virtio v1.4, 5.1 "Network Device".
  */

@@ -83,7 +83,6 @@
  *   <li>Chains of more buffers than the queue's size, which section 2.7.5.3.1 forbids, also where
  *       they lie in an indirect table; chains of more than 2^31 - 1 bytes, where section 2.7.4 lets
  *       devices have limits.
- *   <li>VIRTIO_F_IN_ORDER: it is not offered.
  * </ul>
  */
 package dev.virtiolab.virtio.queue;

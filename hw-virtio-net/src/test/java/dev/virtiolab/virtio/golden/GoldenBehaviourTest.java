@@ -81,14 +81,7 @@ class GoldenBehaviourTest {
           "driver_feature_select=%x readback %x driver_feature=%x",
           select, nic.read(8, 4), nic.read(0xc, 4));
     }
-    compare(
-        "T2",
-        List.of(
-            new Difference(
-                "device_feature: u32@4=30bfffa7 u16@4=ffa7 u16@6=0000"
-                    + " u8@4..7=['0xa7', '0x0', '0x0', '0x0']",
-                "device_feature: u32@4=30bf8020 u16@4=8020 u16@6=0000"
-                    + " u8@4..7=['0x20', '0x0', '0x0', '0x0']")));
+    compare("T2", List.of());
   }
 
   @Test
@@ -236,12 +229,7 @@ class GoldenBehaviourTest {
                       nic.read(0x3a, 2));
                 })
             .collect(Collectors.joining(", ")));
-    compare(
-        "T5",
-        List.of(
-            new Difference(
-                "before: 0000: 01 00 00 00 01 01 c0 01 01 00 00 00 01 01 c0 01",
-                "before: 0000: 01 00 00 00 01 01 00 00 01 00 00 00 01 01 00 00")));
+    compare("T5", List.of());
   }
 
   @Test
@@ -303,7 +291,8 @@ class GoldenBehaviourTest {
             "no_soft_reset=off D3hot: pmcsr 0003 cmd 0007 bar4 d000000c common status read in D3"
                 + " nobody"));
     differences.add(
-        new Difference("status f drvfeat 1e01c0010130bfffa7", "status f drvfeat 10130bf8020"));
+        // Bits 65 to 68, offloads of UDP tunnels.
+        new Difference("status f drvfeat 1e01c0010130bfffa7", "status f drvfeat 1c0010130bfffa7"));
     // The rest is about a QEMU started with another option for No_Soft_Reset.
     List<String> recorded = golden.section("T6");
     int other =
@@ -372,21 +361,7 @@ class GoldenBehaviourTest {
     window(4, 4, 4);
     say("memory decode (MSE) off: window read %08x", cfg(0xd8, 4));
 
-    // All by the feature words: 30bfffa7 there, 30bf8020 here. Bytes that a narrow access leaves in
-    // the data register are left over from them.
-    List<Difference> differences = new ArrayList<>();
-    for (String line : golden.section("T7")) {
-      String replaced =
-          line.replace("30bfffa7", "30bf8020")
-              .replace("30bfff00", "30bf8000")
-              .replace("byte a7 word ffa7", "byte 20 word 8020")
-              .replace("byte 00 word ff00", "byte 00 word 8000");
-      if (!replaced.equals(line)) {
-        differences.add(new Difference(line, replaced));
-      }
-    }
-    assertEquals(7, differences.size());
-    compare("T7", differences);
+    compare("T7", List.of());
   }
 
   @Test

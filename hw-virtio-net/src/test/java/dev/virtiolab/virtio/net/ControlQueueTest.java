@@ -303,13 +303,14 @@ class ControlQueueTest {
     nic.select(2);
     assertEquals(0, nic.read(0x18, 2));
     assertEquals(
-        FeatureBits.VIRTIO_NET_F_MAC
-            | FeatureBits.VIRTIO_NET_F_STATUS
-            | FeatureBits.VIRTIO_NET_F_MRG_RXBUF
-            | FeatureBits.VIRTIO_F_INDIRECT_DESC
-            | FeatureBits.VIRTIO_F_EVENT_IDX
-            | FeatureBits.VIRTIO_F_RING_RESET
-            | FeatureBits.VIRTIO_F_VERSION_1,
+        (ALL | FeatureBits.VIRTIO_NET_F_MAC)
+            & ~(FeatureBits.VIRTIO_NET_F_CTRL_VQ
+                | FeatureBits.VIRTIO_NET_F_CTRL_RX
+                | FeatureBits.VIRTIO_NET_F_CTRL_RX_EXTRA
+                | FeatureBits.VIRTIO_NET_F_CTRL_VLAN
+                | FeatureBits.VIRTIO_NET_F_CTRL_MAC_ADDR
+                | FeatureBits.VIRTIO_NET_F_CTRL_GUEST_OFFLOADS
+                | FeatureBits.VIRTIO_NET_F_GUEST_ANNOUNCE),
         nic.offered(),
         "what needs it is not offered either (5.1.3.1)");
     nic.kick(2);

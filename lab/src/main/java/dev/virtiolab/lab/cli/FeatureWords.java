@@ -9,10 +9,12 @@ final class FeatureWords {
   static final String LABEL = "+NAME,-NAME...";
 
   static final String DESCRIPTION =
-      "offer a feature of the NIC, or do not. Offered unless switched off: status, mrg_rxbuf,"
-          + " ctrl_vq, ctrl_rx, ctrl_vlan, ctrl_rx_extra, guest_announce, ctrl_mac_addr,"
-          + " indirect_desc, event_idx, ring_reset. Offered if asked for: speed_duplex. What needs"
-          + " a feature that is off is off, too";
+      "offer a feature of the NIC, or do not. Offered unless switched off: status, mrg_rxbuf, csum,"
+          + " host_tso4, host_tso6, host_ecn, host_ufo, host_uso, guest_csum, guest_tso4, guest_tso6,"
+          + " guest_ecn, guest_ufo, guest_uso4, guest_uso6, ctrl_vq, ctrl_rx, ctrl_vlan,"
+          + " ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads, guest_announce, indirect_desc,"
+          + " event_idx, ring_reset. Offered if asked for: speed_duplex, in_order, notification_data."
+          + " What needs a feature that is off is off, too";
 
   private FeatureWords() {}
 

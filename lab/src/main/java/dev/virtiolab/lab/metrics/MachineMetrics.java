@@ -65,6 +65,12 @@ public final class MachineMetrics {
         .counter("virtiolab_nic_filtered_frames_total", "Frames that were for other stations.")
         .sample(counters::filteredFrames);
     metrics
+        .counter(
+            "virtiolab_nic_offloaded_frames_total",
+            "Frames that the NIC cut or completed in software.")
+        .sample(counters::workedIn, DIRECTION, TO_GUEST)
+        .sample(counters::workedOut, DIRECTION, FROM_GUEST);
+    metrics
         .counter("virtiolab_nic_commands_total", "Commands of the driver, by the answer.")
         .sample(counters::commandsDone, "ack", "ok")
         .sample(counters::commandsRefused, "ack", "err");
