@@ -34,6 +34,7 @@ import picocli.CommandLine.TypeConversionException;
       EbsCommand.class,
       BenchCommand.class,
       DumpCommand.class,
+      SoakCommand.class,
       DoctorCommand.class,
       TestCommand.class
     })
