@@ -14,8 +14,11 @@ final class Lan implements AutoCloseable {
   /** Header, and a VLAN tag. */
   private static final int OVERHEAD_BYTES = 18;
 
-  /** Frames that fit between a port and the switch, each way. */
-  private static final int FRAMES = 256;
+  /**
+   * Frames that fit between a port and the switch, each way: a thread that gets no processor for a
+   * second costs a test no frame that comes each millisecond.
+   */
+  private static final int FRAMES = 1024;
 
   /** Stands for a port of whichever lab the guest is in: known by being this one. */
   static final Wiring WIRING =

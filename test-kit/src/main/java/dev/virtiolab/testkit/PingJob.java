@@ -89,11 +89,8 @@ final class PingJob implements Job {
       // Whoever is asked may have to be found first, and only few requests wait for that.
       return firstNanos() - (now - lastSentNanos);
     }
-    if (sent == 1) {
-      startNanos = now - plan.interval().toNanos();
-    }
-    // Counted from the second: what was late is made up for.
-    return startNanos + sent * plan.interval().toNanos() - now;
+    // Counted from the last: what is late is not made up for, by a burst for which nobody has room.
+    return lastSentNanos + plan.interval().toNanos() - now;
   }
 
   /** How long the first request holds the second up, where it is not answered. */

@@ -10,7 +10,7 @@ import java.util.function.Predicate;
 
 /**
  * The test's own plug in the lab's switch: raw frames, for what no stack would send. What the
- * switch floods and what is for stations that the test made up arrives here, the first 256 frames
+ * switch floods and what is for stations that the test made up arrives here, the first 1024 frames
  * of it; further ones are lost until those are taken.
  */
 public final class TestPort {
