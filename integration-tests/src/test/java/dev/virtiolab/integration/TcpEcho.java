@@ -22,10 +22,12 @@ final class TcpEcho {
 
   private TcpEcho() {}
 
-  /** {@code server}, or {@code ADDRESS BYTES SEED}. */
+  /** {@code server} for one client, {@code servers} until killed, or {@code ADDRESS BYTES SEED}. */
   public static void main(String[] arguments) throws Exception {
     if (arguments[0].equals("server")) {
       serve();
+    } else if (arguments[0].equals("servers")) {
+      serveMany();
     } else {
       compare(arguments[0], Integer.parseInt(arguments[1]), Long.parseLong(arguments[2]));
     }
@@ -35,6 +37,23 @@ final class TcpEcho {
     try (ServerSocket server = new ServerSocket(PORT);
         Socket client = server.accept()) {
       client.getInputStream().transferTo(client.getOutputStream());
+    }
+  }
+
+  private static void serveMany() throws IOException {
+    try (ServerSocket server = new ServerSocket(PORT)) {
+      while (true) {
+        Socket client = server.accept();
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  try (client) {
+                    client.getInputStream().transferTo(client.getOutputStream());
+                  } catch (IOException e) {
+                    // The client is gone.
+                  }
+                });
+      }
     }
   }
 

@@ -177,17 +177,26 @@ public final class ClientMemory implements BusMemory {
    * mappings, or none: the protocol's text asks for exactly one, but QEMU behind an IOMMU unmaps
    * ranges, as Linux' VFIO has it.
    *
+   * @param address unsigned
+   * @param bytes unsigned
    * @throws Refusal EINVAL if the range is none, or has a part of a mapping only
    */
   synchronized void unmap(long address, long bytes) throws Refusal {
-    if (address < 0 || bytes <= 0 || address > Long.MAX_VALUE - bytes) {
-      throw Refusal.invalid("no range below 2^63");
+    long last = address + bytes - 1;
+    if (bytes == 0 || Long.compareUnsigned(last, address) < 0) {
+      throw Refusal.invalid("no range");
+    }
+    if (address < 0) {
+      return; // all of it beyond 2^63, where nothing is mapped
+    }
+    if (last < 0) {
+      last = Long.MAX_VALUE; // QEMU unmaps up to 2^64, past the window of messages
     }
     int first = address == 0 ? 0 : firstAbove(address - 1);
-    int end = firstAbove(address + bytes - 1);
+    int end = firstAbove(last);
     boolean cuts =
         first > 0 && mappings[first - 1].end() > address
-            || end > first && mappings[end - 1].end() > address + bytes;
+            || end > first && mappings[end - 1].end() - 1 > last;
     if (cuts) {
       throw Refusal.invalid("a part of a mapping");
     }

@@ -3,6 +3,7 @@ package dev.virtiolab.pci.vfiouser;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.pci.fixture.VfioUserClient;
 import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.posix.EventFd;
@@ -54,8 +55,8 @@ class HostileClientTest {
       long before = Served.openDescriptors();
       DmaWindow window = new DmaWindow();
       for (int i = 0; i < CLIENTS; i++) {
-        try (TestClient client =
-            random.nextInt(8) == 0 ? TestClient.connect(served.path) : served.client()) {
+        try (VfioUserClient client =
+            random.nextInt(8) == 0 ? VfioUserClient.connect(served.path) : served.client()) {
           for (int j = 0; j < MESSAGES; j++) {
             byte[] message = message(random);
             if (!client.send(message, attached(random, fds))) {
@@ -79,7 +80,7 @@ class HostileClientTest {
       assertTrue(served.server.counters().messages() > CLIENTS * MESSAGES / 2);
       assertEquals(before, Served.openDescriptors());
       assertEquals(0, Served.maps("hostile"));
-      try (TestClient sane = served.client()) {
+      try (VfioUserClient sane = served.client()) {
         assertEquals(16384, sane.regionInfo(4).u64(16));
       }
     }
@@ -88,7 +89,7 @@ class HostileClientTest {
   private static byte[] message(SplittableRandom random) {
     int command = random.nextInt(10) == 0 ? random.nextInt(0x10000) : random.nextInt(1, 19);
     int payload = random.nextInt(6) == 0 ? random.nextInt(2000) : usual(command, random);
-    ByteBuffer message = TestClient.payload(16 + payload);
+    ByteBuffer message = VfioUserClient.payload(16 + payload);
     message.putShort((short) random.nextInt(0x10000)).putShort((short) command);
     message.putInt(16 + payload);
     message.putInt(random.nextInt(5) == 0 ? random.nextInt() : 0).putInt(0);

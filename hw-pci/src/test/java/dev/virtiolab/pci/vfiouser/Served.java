@@ -2,6 +2,7 @@ package dev.virtiolab.pci.vfiouser;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.pci.fixture.VfioUserClient;
 import dev.virtiolab.pci.fixture.SampleFunction;
 import dev.virtiolab.pci.function.BusMaster;
 import dev.virtiolab.posix.UnixListener;
@@ -35,12 +36,12 @@ final class Served implements AutoCloseable {
             UnixListener.listen(path), function, memory, interrupts, PATIENCE_NANOS);
   }
 
-  TestClient client() {
-    return TestClient.open(path);
+  VfioUserClient client() {
+    return VfioUserClient.open(path);
   }
 
   /** Lets the function master the bus, as a driver does. */
-  void enable(TestClient client) {
+  void enable(VfioUserClient client) {
     client.write(7, 4, (byte) 6, (byte) 0);
     assertTrue(function.busMasterEnabled());
   }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.pci.fixture.VfioUserClient;
 import dev.virtiolab.pci.function.ResetKind;
 import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaFault;
@@ -13,6 +14,7 @@ import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.MemFd;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -58,8 +60,8 @@ class VfioUserServerTest {
 
   @Test
   void theVersionAgreedOnIsTheLesserAndCapabilitiesAreThoseProposed() {
-    try (TestClient client = TestClient.connect(served.path)) {
-      TestClient.Reply reply =
+    try (VfioUserClient client = VfioUserClient.connect(served.path)) {
+      VfioUserClient.Reply reply =
           client.version(
               0,
               0,
@@ -73,21 +75,21 @@ class VfioUserServerTest {
           text(reply));
     }
     served.awaitNoClient();
-    try (TestClient client = TestClient.connect(served.path)) {
-      TestClient.Reply reply = client.version(0, 99, "");
+    try (VfioUserClient client = VfioUserClient.connect(served.path)) {
+      VfioUserClient.Reply reply = client.version(0, 99, "");
       assertEquals(1, reply.payload().getShort(2));
       assertEquals("{\"capabilities\":{}}\0", text(reply));
     }
   }
 
-  private static String text(TestClient.Reply reply) {
+  private static String text(VfioUserClient.Reply reply) {
     byte[] bytes = reply.payload().array();
     return new String(bytes, 4, bytes.length - 4, StandardCharsets.UTF_8);
   }
 
   @Test
   void aVersionThatCannotBeAgreedOnIsRefusedAndAnotherMayFollow() {
-    try (TestClient client = TestClient.connect(served.path)) {
+    try (VfioUserClient client = VfioUserClient.connect(served.path)) {
       assertEquals(Errno.EINVAL, client.version(1, 0, "{}\0").errno());
       for (String data :
           List.of(
@@ -101,7 +103,7 @@ class VfioUserServerTest {
               " ".repeat(5000) + "{}\0")) {
         assertEquals(Errno.EINVAL, client.version(0, 1, data).errno(), data);
       }
-      assertEquals(Errno.EINVAL, client.ask(1, TestClient.payload(3)).errno());
+      assertEquals(Errno.EINVAL, client.ask(1, VfioUserClient.payload(3)).errno());
       assertEquals(Errno.EINVAL, client.regionInfo(0).errno(), "before the version");
       assertEquals(0, client.version(0, 1, "{}\0").errno());
       assertEquals(Errno.EINVAL, client.version(0, 1, "{}\0").errno(), "twice");
@@ -113,17 +115,17 @@ class VfioUserServerTest {
 
   @Test
   void theDeviceItsRegionsAndItsInterruptsAreDescribed() {
-    try (TestClient client = served.client()) {
-      ByteBuffer query = TestClient.payload(16);
+    try (VfioUserClient client = served.client()) {
+      ByteBuffer query = VfioUserClient.payload(16);
       query.putInt(16);
-      TestClient.Reply info = client.ask(4, query);
+      VfioUserClient.Reply info = client.ask(4, query);
       assertEquals(3, info.u32(4), "reset, PCI");
       assertEquals(9, info.u32(8));
       assertEquals(5, info.u32(12));
 
       long[] bytes = {0, 4096, 0, 0, 16384, 0, 0, 4096, 0};
       for (int region = 0; region < bytes.length; region++) {
-        TestClient.Reply reply = client.regionInfo(region);
+        VfioUserClient.Reply reply = client.regionInfo(region);
         assertEquals(32, reply.u32(0));
         assertEquals(bytes[region] == 0 ? 0 : 3, reply.u32(4), "readable, writable");
         assertEquals(region, reply.u32(8));
@@ -136,7 +138,7 @@ class VfioUserServerTest {
       int[] counts = {1, 0, 4, 1, 0};
       int[] flags = {7, 0, 1, 1, 0};
       for (int index = 0; index < counts.length; index++) {
-        TestClient.Reply reply = client.irqInfo(index);
+        VfioUserClient.Reply reply = client.irqInfo(index);
         assertEquals(flags[index], reply.u32(4), "flags of " + index);
         assertEquals(index, reply.u32(8));
         assertEquals(counts[index], reply.u32(12), "count of " + index);
@@ -148,14 +150,14 @@ class VfioUserServerTest {
 
   @Test
   void aReplyThatWouldNotFitIsNotMade() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       for (int command : new int[] {4, 5, 7}) {
-        ByteBuffer query = TestClient.payload(32);
+        ByteBuffer query = VfioUserClient.payload(32);
         query.putInt(15);
         assertEquals(Errno.EINVAL, client.ask(command, query).errno());
-        assertEquals(Errno.EINVAL, client.ask(command, TestClient.payload(8)).errno());
+        assertEquals(Errno.EINVAL, client.ask(command, VfioUserClient.payload(8)).errno());
       }
-      ByteBuffer ioFds = TestClient.payload(16);
+      ByteBuffer ioFds = VfioUserClient.payload(16);
       ioFds.putInt(16).putInt(0).putInt(4);
       assertEquals(0, client.ask(6, ioFds).u32(12), "no descriptor stands for a region's part");
     }
@@ -165,8 +167,8 @@ class VfioUserServerTest {
 
   @Test
   void configurationSpaceIsReadAndWritten() {
-    try (TestClient client = served.client()) {
-      TestClient.Reply all = client.read(CONFIG, 0, 4096);
+    try (VfioUserClient client = served.client()) {
+      VfioUserClient.Reply all = client.read(CONFIG, 0, 4096);
       byte[] bytes = Arrays.copyOfRange(all.payload().array(), 16, 16 + 4096);
       assertArrayEquals(served.function.configDump(), bytes);
       assertEquals(0x10411af4L, client.readLe(CONFIG, 0, 4));
@@ -181,7 +183,7 @@ class VfioUserServerTest {
       client.write(CONFIG, 0x14, bars);
       assertEquals(0xfe000000L, client.readLe(CONFIG, 0x14, 4));
 
-      assertEquals(0, client.ask(13, TestClient.payload(0)).errno());
+      assertEquals(0, client.ask(13, VfioUserClient.payload(0)).errno());
       assertEquals(0, client.readLe(CONFIG, 4, 2));
       assertEquals(List.of(ResetKind.FUNCTION_LEVEL), served.function.resets());
     }
@@ -189,10 +191,10 @@ class VfioUserServerTest {
 
   @Test
   void barsAreReadAndWrittenInEveryWidthAndPlace() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       byte[] data = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
       for (int offset : new int[] {0, 1, 2, 3, 5, 8, 100, 16384 - data.length}) {
-        TestClient.Reply reply = client.write(4, offset, data);
+        VfioUserClient.Reply reply = client.write(4, offset, data);
         assertEquals(0, reply.errno());
         assertEquals(data.length, reply.u32(12));
         byte[] back = client.read(4, offset, data.length).payload().array();
@@ -207,7 +209,7 @@ class VfioUserServerTest {
 
   @Test
   void whatIsNotInARegionIsRefused() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       long[][] accesses = {
         {4, 16384, 1},
         {4, 16383, 2},
@@ -223,13 +225,13 @@ class VfioUserServerTest {
         {4, 0, 1 << 21}
       };
       for (long[] access : accesses) {
-        TestClient.Reply read = client.read((int) access[0], access[1], (int) access[2]);
+        VfioUserClient.Reply read = client.read((int) access[0], access[1], (int) access[2]);
         assertEquals(Errno.EINVAL, read.errno(), Arrays.toString(access));
-        ByteBuffer write = TestClient.payload(16);
+        ByteBuffer write = VfioUserClient.payload(16);
         write.putLong(access[1]).putInt((int) access[0]).putInt((int) access[2]);
         assertEquals(Errno.EINVAL, client.ask(10, write).errno());
       }
-      ByteBuffer cut = TestClient.payload(19);
+      ByteBuffer cut = VfioUserClient.payload(19);
       cut.putLong(0).putInt(4).putInt(4);
       assertEquals(Errno.EINVAL, client.ask(10, cut).errno(), "less data than announced");
       assertEquals(0, client.read(4, 16384, 0).errno(), "nothing, at the end");
@@ -238,8 +240,8 @@ class VfioUserServerTest {
 
   @Test
   void severalWritesInOneMessage() {
-    try (TestClient client = served.client()) {
-      ByteBuffer payload = TestClient.payload(8 + 2 * 24);
+    try (VfioUserClient client = served.client()) {
+      ByteBuffer payload = VfioUserClient.payload(8 + 2 * 24);
       payload.putLong(2);
       payload.putLong(16).putInt(4).putInt(4).putLong(0x11223344L);
       payload.putLong(20).putInt(4).putInt(2).putLong(0x5566L);
@@ -261,7 +263,7 @@ class VfioUserServerTest {
   void theFunctionSeesTheClientsMemoryAndNothingElse() {
     try (MemFd file = MemFd.create("client", 4 * PAGE);
         Arena arena = Arena.ofShared();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       MemorySegment guest = file.map(arena);
       MemorySegment local = Arena.ofAuto().allocate(2 * PAGE);
       DmaWindow window = new DmaWindow();
@@ -284,7 +286,7 @@ class VfioUserServerTest {
       assertFalse(served.memory.resolve(-1, DmaAccess.READ, window));
 
       assertTrue(served.memory.resolve(0x10000, DmaAccess.READ, window));
-      TestClient.Reply unmapped = client.unmap(0x10000, 2 * PAGE, 0);
+      VfioUserClient.Reply unmapped = client.unmap(0x10000, 2 * PAGE, 0);
       assertEquals(0, unmapped.errno());
       assertEquals(0x10000, unmapped.u64(8));
       assertEquals(2 * PAGE, unmapped.u64(16));
@@ -296,7 +298,7 @@ class VfioUserServerTest {
   @Test
   void mappingsPermitWhatTheySay() {
     try (MemFd file = MemFd.create("client", PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       DmaWindow window = new DmaWindow();
       client.map(0, PAGE, READ, 0, file.fd());
       client.map(PAGE, PAGE, WRITE, 0, file.fd());
@@ -315,7 +317,7 @@ class VfioUserServerTest {
   @Test
   void mappingsThatCannotBeAreRefused() {
     try (MemFd file = MemFd.create("client", 4 * PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       int fd = file.fd();
       assertEquals(0, client.map(0x10000, 2 * PAGE, 3, 0, fd).errno());
       long[][] over = {
@@ -340,7 +342,7 @@ class VfioUserServerTest {
       assertEquals(Errno.EINVAL, client.map(0, PAGE, 3, -PAGE, fd).errno());
       assertEquals(Errno.EINVAL, client.map(0, PAGE, 3, 1, fd).errno());
       assertEquals(Errno.EINVAL, client.map(0, PAGE, 3, 0, fd, fd).errno(), "two descriptors");
-      assertEquals(Errno.EINVAL, client.ask(2, TestClient.payload(31), fd).errno());
+      assertEquals(Errno.EINVAL, client.ask(2, VfioUserClient.payload(31), fd).errno());
       assertEquals(1, served.memory.mappings());
       assertEquals(0, client.map(0xf000, PAGE, 3, 0, fd).errno());
       assertEquals(0, client.map(0x12000, PAGE, 3, 0, fd).errno());
@@ -348,7 +350,7 @@ class VfioUserServerTest {
   }
 
   @Test
-  void memoryThatCouldShrinkIsTakenOnRequestOnly() throws java.io.IOException {
+  void memoryThatCouldShrinkIsTakenOnRequestOnly() throws IOException {
     Path unsealed = folder.resolve("memory");
     Files.write(unsealed, new byte[PAGE]);
     try (EventFd event = EventFd.create();
@@ -356,13 +358,13 @@ class VfioUserServerTest {
             FileChannel.open(unsealed, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       assertTrue(opened.isOpen());
       int number = descriptorOf(unsealed);
-      try (TestClient client = served.client()) {
+      try (VfioUserClient client = served.client()) {
         assertEquals(Errno.EPERM, client.map(0, PAGE, 3, 0, number).errno());
         assertEquals(Errno.EINVAL, client.map(0, PAGE, 3, 0, event.fd()).errno());
         assertEquals(0, served.memory.files());
       }
       try (Served trusting = new Served(Files.createDirectory(folder.resolve("t")), true);
-          TestClient client = trusting.client()) {
+          VfioUserClient client = trusting.client()) {
         assertEquals(0, client.map(0, PAGE, 3, 0, number).errno());
         assertEquals(Errno.EINVAL, client.map(PAGE, PAGE, 3, 0, event.fd()).errno());
         assertEquals(1, trusting.memory.files());
@@ -370,13 +372,13 @@ class VfioUserServerTest {
     }
   }
 
-  private static int descriptorOf(Path file) throws java.io.IOException {
+  private static int descriptorOf(Path file) throws IOException {
     try (var fds = Files.list(Path.of("/proc/self/fd"))) {
       return fds.filter(
               fd -> {
                 try {
                   return Files.readSymbolicLink(fd).equals(file.toRealPath());
-                } catch (java.io.IOException e) {
+                } catch (IOException e) {
                   return false;
                 }
               })
@@ -389,7 +391,7 @@ class VfioUserServerTest {
   @Test
   void aFileIsMappedOnceHoweverManyMappingsItHas() {
     try (MemFd file = MemFd.create("oncemapped", 64 * PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       for (int i = 0; i < 64; i++) {
         assertEquals(
             0, client.map(0x100000 + 2L * i * PAGE, PAGE, 3, (long) i * PAGE, file.fd()).errno());
@@ -411,7 +413,7 @@ class VfioUserServerTest {
   @Test
   void filesThatNobodyUsesGoOldestFirst() {
     MemFd[] files = new MemFd[10];
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       for (int i = 0; i < files.length; i++) {
         files[i] = MemFd.create("idle" + i + "-", PAGE);
         client.map((long) i * PAGE, PAGE, 3, 0, files[i].fd());
@@ -433,7 +435,7 @@ class VfioUserServerTest {
   @Test
   void unmappingTakesWholeMappingsInARange() {
     try (MemFd file = MemFd.create("client", 8 * PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       for (int i = 0; i < 4; i++) {
         client.map(0x10000 + 2L * i * PAGE, 2 * PAGE, 3, 0, file.fd());
       }
@@ -441,7 +443,8 @@ class VfioUserServerTest {
       assertEquals(Errno.EINVAL, client.unmap(0x11000, PAGE, 0).errno(), "the second half");
       assertEquals(Errno.EINVAL, client.unmap(0x11000, 3 * PAGE, 0).errno());
       assertEquals(Errno.EINVAL, client.unmap(0, 0, 0).errno());
-      assertEquals(Errno.EINVAL, client.unmap(-PAGE, PAGE, 0).errno());
+      assertEquals(Errno.EINVAL, client.unmap(-PAGE, 2 * PAGE, 0).errno(), "beyond 2^64");
+      assertEquals(0, client.unmap(-PAGE, PAGE, 0).errno(), "nothing up there");
       assertEquals(Errno.EINVAL, client.unmap(0x10000, 2 * PAGE, 1).errno(), "dirty bitmap");
       assertEquals(4, served.memory.mappings());
       assertEquals(0, client.unmap(0x12000, 4 * PAGE, 0).errno());
@@ -449,6 +452,9 @@ class VfioUserServerTest {
       assertEquals(0, client.unmap(0x12000, 4 * PAGE, 0).errno(), "nothing there any more");
       assertTrue(served.memory.resolve(0x10000, DmaAccess.READ, new DmaWindow()));
       assertTrue(served.memory.resolve(0x16000, DmaAccess.READ, new DmaWindow()));
+      assertEquals(Errno.EINVAL, client.unmap(0x11000, -0x11000, 0).errno(), "cut, up to 2^64");
+      assertEquals(0, client.unmap(0x12000, -0x12000, 0).errno(), "all above, up to 2^64");
+      assertEquals(1, served.memory.mappings());
       assertEquals(0, client.unmap(0, 0, 2).errno(), "all");
       assertEquals(0, served.memory.mappings());
       assertEquals(0, served.memory.files());
@@ -461,7 +467,7 @@ class VfioUserServerTest {
   void messagesGoToTheEventfdsOfTheirVectors() {
     try (EventFd one = EventFd.create();
         EventFd three = EventFd.create();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       served.enable(client);
       enableMsiX(client);
       // The client keeps the table: what stays masked in the function's own does not matter.
@@ -493,14 +499,14 @@ class VfioUserServerTest {
     }
   }
 
-  private static void enableMsiX(TestClient client) {
+  private static void enableMsiX(VfioUserClient client) {
     client.write(CONFIG, 0xdc + 2, (byte) 0, (byte) 0x80);
   }
 
   @Test
   void noMessageLeavesAFunctionThatMayNotMasterTheBus() {
     try (EventFd zero = EventFd.create();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       enableMsiX(client);
       client.setIrqs(EVENTFD_TRIGGER, MSIX, 0, 1, zero.fd());
       served.function.msix().signal(0);
@@ -511,7 +517,7 @@ class VfioUserServerTest {
   @Test
   void thePinMasksItselfUntilTheClientLooksAgain() {
     try (EventFd pin = EventFd.create();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       int mask = 1 | 8;
       int unmask = 1 | 16;
       client.setIrqs(EVENTFD_TRIGGER, INTX, 0, 1, pin.fd());
@@ -541,7 +547,7 @@ class VfioUserServerTest {
   void interruptsThatCannotBeSetAreRefusedAndNothingIsKept() {
     try (EventFd event = EventFd.create();
         MemFd file = MemFd.create("client", PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       int fd = event.fd();
       assertEquals(0, client.irqInfo(MSIX).errno());
       long before = Served.openDescriptors();
@@ -562,7 +568,7 @@ class VfioUserServerTest {
       assertEquals(Errno.EINVAL, client.setIrqs(1 | 8, MSIX, 0, 1).errno(), "not maskable");
       assertEquals(Errno.EOPNOTSUPP, client.setIrqs(4 | 16, INTX, 0, 1, fd).errno());
       assertEquals(Errno.EINVAL, client.setIrqs(2 | 32, MSIX, 0, 4, new byte[3]).errno());
-      assertEquals(Errno.EINVAL, client.ask(8, TestClient.payload(19)).errno());
+      assertEquals(Errno.EINVAL, client.ask(8, VfioUserClient.payload(19)).errno());
       assertEquals(before, Served.openDescriptors());
     }
   }
@@ -571,10 +577,10 @@ class VfioUserServerTest {
 
   @Test
   void messagesInFlightAreAnsweredInOrderAndNoneThatWantsNoReply() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       int[] ids = new int[500];
       for (int i = 0; i < ids.length; i++) {
-        ByteBuffer payload = TestClient.payload(24);
+        ByteBuffer payload = VfioUserClient.payload(24);
         payload.putLong(8L * i).putInt(4).putInt(8).putLong(i);
         if (i % 2 == 0) {
           client.tell(10, 0x10, payload);
@@ -583,26 +589,26 @@ class VfioUserServerTest {
         }
       }
       // Also one that goes wrong says nothing.
-      client.tell(9, 0x10, TestClient.payload(1));
+      client.tell(9, 0x10, VfioUserClient.payload(1));
       for (int i = 1; i < ids.length; i += 2) {
         assertEquals(ids[i], client.reply().id());
       }
-      assertEquals(498, Long.reverseBytes(Long.reverseBytes(client.readLe(4, 8 * 498, 8))));
+      assertEquals(498, client.readLe(4, 8 * 498, 8));
       assertEquals(1, served.server.counters().refused());
     }
   }
 
   @Test
   void oneThatIsUnknownOrNotForTheServerIsRefused() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       for (int command : new int[] {0, 11, 12, 14, 16, 17, 18, 19, 0x7fff, 0xffff}) {
-        int id = client.tell(command, 0, TestClient.payload(64));
-        TestClient.Reply reply = client.reply();
+        int id = client.tell(command, 0, VfioUserClient.payload(64));
+        VfioUserClient.Reply reply = client.reply();
         assertEquals(id, reply.id());
         assertEquals(Errno.EOPNOTSUPP, reply.errno(), "command " + command);
       }
       // A reply that nobody asked for is not answered.
-      client.tell(11, 1, TestClient.payload(64));
+      client.tell(11, 1, VfioUserClient.payload(64));
       assertEquals(0, client.regionInfo(4).errno());
     }
   }
@@ -610,11 +616,11 @@ class VfioUserServerTest {
   @Test
   void descriptorsThatDoNotBelongAreClosed() {
     try (EventFd event = EventFd.create();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       assertEquals(0, client.regionInfo(4).errno());
       long before = Served.openDescriptors();
       int fd = event.fd();
-      assertEquals(Errno.EINVAL, client.ask(13, TestClient.payload(0), fd).errno());
+      assertEquals(Errno.EINVAL, client.ask(13, VfioUserClient.payload(0), fd).errno());
       int[] many = new int[100];
       Arrays.fill(many, fd);
       assertEquals(Errno.EINVAL, client.map(0, PAGE, 3, 0, many).errno());
@@ -626,17 +632,17 @@ class VfioUserServerTest {
 
   @Test
   void oneThatIsTooLongIsSkippedAndOneShorterThanItsHeaderEndsTheConnection() {
-    try (TestClient client = served.client()) {
+    try (VfioUserClient client = served.client()) {
       int size = (1 << 20) + 33;
-      ByteBuffer huge = TestClient.payload(size);
+      ByteBuffer huge = VfioUserClient.payload(size);
       huge.putShort((short) 99).putShort((short) 10).putInt(size);
       client.send(huge.array());
-      TestClient.Reply reply = client.reply();
+      VfioUserClient.Reply reply = client.reply();
       assertEquals(99, reply.id());
       assertEquals(Errno.E2BIG, reply.errno());
       assertEquals(0, client.regionInfo(4).errno(), "the next message is found");
 
-      ByteBuffer dwarf = TestClient.payload(16);
+      ByteBuffer dwarf = VfioUserClient.payload(16);
       dwarf.putShort((short) 98).putShort((short) 4).putInt(15);
       client.send(dwarf.array());
       assertEquals(Errno.EINVAL, client.reply().errno());
@@ -648,8 +654,8 @@ class VfioUserServerTest {
 
   @Test
   void whoDoesNotReadItsRepliesIsLetGo() {
-    try (TestClient client = served.client()) {
-      ByteBuffer payload = TestClient.payload(16);
+    try (VfioUserClient client = served.client()) {
+      ByteBuffer payload = VfioUserClient.payload(16);
       payload.putLong(0).putInt(4).putInt(16384);
       for (int i = 0; i < 1000 && served.server.occupied(); i++) {
         client.tell(9, 0, payload);
@@ -661,19 +667,19 @@ class VfioUserServerTest {
 
   @Test
   void theSecondClientIsToldThatThereIsOneAndComesLater() {
-    try (TestClient first = served.client()) {
-      try (TestClient second = TestClient.connect(served.path)) {
+    try (VfioUserClient first = served.client()) {
+      try (VfioUserClient second = VfioUserClient.connect(served.path)) {
         assertEquals(Errno.EBUSY, second.version(0, 1, "{}\0").errno());
         assertNull(second.replyOrEnd());
       }
       // Who says nothing is not waited for, and too many are told nothing.
-      TestClient[] crowd = new TestClient[20];
+      VfioUserClient[] crowd = new VfioUserClient[20];
       for (int i = 0; i < crowd.length; i++) {
-        crowd[i] = TestClient.connect(served.path);
+        crowd[i] = VfioUserClient.connect(served.path);
       }
       assertNull(crowd[crowd.length - 1].replyOrEnd());
       assertEquals(0, first.regionInfo(4).errno());
-      for (TestClient each : crowd) {
+      for (VfioUserClient each : crowd) {
         each.close();
       }
       assertEquals(0, first.regionInfo(4).errno());
@@ -687,7 +693,7 @@ class VfioUserServerTest {
   void theNextClientFindsTheFunctionAsItCameUp() {
     try (MemFd file = MemFd.create("client", PAGE);
         EventFd event = EventFd.create();
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       served.enable(client);
       enableMsiX(client);
       client.map(0, PAGE, 3, 0, file.fd());
@@ -699,7 +705,7 @@ class VfioUserServerTest {
     assertEquals(0, served.memory.files());
     assertFalse(served.function.busMasterEnabled());
     assertEquals(List.of(ResetKind.BUS), served.function.resets());
-    try (TestClient next = served.client()) {
+    try (VfioUserClient next = served.client()) {
       assertEquals(0, next.readLe(CONFIG, 4, 2));
     }
   }
@@ -707,7 +713,7 @@ class VfioUserServerTest {
   @Test
   void closingLetsTheClientGo() {
     try (MemFd file = MemFd.create("closing", PAGE);
-        TestClient client = served.client()) {
+        VfioUserClient client = served.client()) {
       client.map(0, PAGE, 3, 0, file.fd());
       served.server.close();
       assertNull(client.replyOrEnd());
@@ -725,7 +731,7 @@ class VfioUserServerTest {
       served.awaitNoClient();
       long before = Served.openDescriptors();
       for (int i = 0; i < 1000; i++) {
-        try (TestClient client = served.client()) {
+        try (VfioUserClient client = served.client()) {
           for (int page = 0; page < 4; page++) {
             client.map((long) page * PAGE, PAGE, 3, (long) page * PAGE, file.fd());
           }

@@ -115,11 +115,12 @@ public final class VfioUserService implements Service {
                 frames.bytesSent(),
                 frames.drops() + wire.counters().droppedOut() + wire.counters().droppedIn()));
     lines.add(
-        "kicks: %d for receiving, %d for sending; interrupts: %d"
+        "kicks: %d for receiving, %d for sending; interrupts: %d; DMA faults: %d"
             .formatted(
                 frames.kicks(VirtioNet.RECEIVE_QUEUE),
                 frames.kicks(VirtioNet.TRANSMIT_QUEUE),
-                frames.queueInterrupts() + frames.configInterrupts()));
+                frames.queueInterrupts() + frames.configInterrupts(),
+                function.deviceMemory().faults()));
     if (server.occupied()) {
       lines.add("features: " + String.join(" ", FeatureBits.names(function.negotiatedFeatures())));
     }
