@@ -75,6 +75,7 @@ public final class VfioUserServer implements AutoCloseable {
       ClientMemory memory,
       ClientInterrupts interrupts,
       long patienceNanos) {
+    Negotiation.warmUp();
     VfioUserServer server =
         new VfioUserServer(listener, new Commands(function, memory, interrupts), patienceNanos);
     server.thread.start();

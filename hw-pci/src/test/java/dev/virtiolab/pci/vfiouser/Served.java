@@ -2,8 +2,8 @@ package dev.virtiolab.pci.vfiouser;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.virtiolab.pci.fixture.VfioUserClient;
 import dev.virtiolab.pci.fixture.SampleFunction;
+import dev.virtiolab.pci.fixture.VfioUserClient;
 import dev.virtiolab.pci.function.BusMaster;
 import dev.virtiolab.posix.UnixListener;
 import java.io.IOException;

@@ -25,8 +25,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A device whose rings and buffers lie in memory of another process, which takes them away while the
- * device is at work: vfio-user's VFIO_USER_DMA_UNMAP, of a page or of everything.
+ * A device whose rings and buffers lie in memory of another process, which takes them away while
+ * the device is at work: vfio-user's VFIO_USER_DMA_UNMAP, of a page or of everything.
  */
 class LentRingsTest {
   private static final int PAGE = 4096;
@@ -168,9 +168,7 @@ class LentRingsTest {
   }
 
   private void register(long offset, int width, long value) {
-    byte[] bytes =
-        ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
-    assertEquals(
-        0, client.write(REGISTERS, offset, Arrays.copyOf(bytes, width)).errno());
+    byte[] bytes = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(value).array();
+    assertEquals(0, client.write(REGISTERS, offset, Arrays.copyOf(bytes, width)).errno());
   }
 }
