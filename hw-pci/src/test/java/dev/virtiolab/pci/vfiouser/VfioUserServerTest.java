@@ -95,11 +95,12 @@ class VfioUserServerTest {
           List.of(
               "{",
               "{}",
+              "{} ",
               "[]\0",
               "null\0",
               "\0",
               "{\"capabilities\":7}\0",
-              "{\"a\":" + "[".repeat(100) + "\0",
+              "{\"a\":" + "[".repeat(100) + "]".repeat(100) + "}\0",
               " ".repeat(5000) + "{}\0")) {
         assertEquals(Errno.EINVAL, client.version(0, 1, data).errno(), data);
       }
