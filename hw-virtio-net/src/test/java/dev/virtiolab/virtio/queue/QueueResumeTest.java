@@ -268,4 +268,29 @@ class QueueResumeTest {
     bench.queue.complete(bench.chain, 0);
     assertEquals(QueueState.BROKEN, bench.queue.state());
   }
+
+  /** What is staged may be taken back: the journal hears of it as used only once it is kept. */
+  @Test
+  void stagedChainsAreToldAsUsedOnceTheyAreKept() {
+    Bench bench = new Bench(8, false, 0);
+    Words words = new Words();
+    offer(bench, 2);
+    assertTrue(resume(bench, new QueueResume(0, 0, new int[0], words)));
+    int[] heads = {take(bench), 0};
+    bench.queue.stage(bench.chain, 64);
+    heads[1] = take(bench);
+    bench.queue.stage(bench.chain, 8);
+    bench.queue.takeBack(heads, 2);
+    assertEquals(List.of("taken 0", "taken 1", "back 1", "back 0"), words.steps);
+    assertEquals(List.of(), words.writes);
+    words.steps.clear();
+    take(bench);
+    bench.queue.stage(bench.chain, 64);
+    take(bench);
+    bench.queue.stage(bench.chain, 8);
+    bench.queue.keep(heads, 2);
+    bench.queue.publish();
+    assertEquals(List.of("taken 0", "taken 1", "used 0", "used 1", "published 2"), words.steps);
+    assertEquals(List.of("used 4+8", "used 12+8", "used 2+2"), words.writes);
+  }
 }
