@@ -134,11 +134,6 @@ final class InflightRegion {
     batch[batched++] = head;
   }
 
-  /** What was used and not shown is in flight again. */
-  void usedTakenBack() {
-    batched--;
-  }
-
   void published(int usedIndex) {
     for (int i = 0; i < batched; i++) {
       U8.setRelease(region, desc(batch[i]) + INFLIGHT, (byte) 0);
