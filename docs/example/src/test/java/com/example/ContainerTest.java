@@ -3,6 +3,8 @@ package com.example;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.socket.GuestSocket;
 import dev.virtiolab.testkit.Guest;
 import dev.virtiolab.testkit.GuestSpec;
 import dev.virtiolab.testkit.Lab;
@@ -10,7 +12,10 @@ import dev.virtiolab.testkit.PingReport;
 import dev.virtiolab.testkit.containers.Engine;
 import dev.virtiolab.testkit.containers.NetworkCable;
 import dev.virtiolab.testkit.containers.Owned;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -35,6 +40,11 @@ class ContainerTest {
     peer.start();
   }
 
+  private static String addressOfPeer() {
+    return peer.getContainerInfo().getNetworkSettings().getNetworks().values().iterator().next()
+        .getIpAddress();
+  }
+
   @AfterAll
   static void stopIt() {
     if (peer != null) {
@@ -45,9 +55,7 @@ class ContainerTest {
 
   @Test
   void guestAndContainerPingEachOtherAndTheGuestBearsLoss() throws Exception {
-    String address =
-        peer.getContainerInfo().getNetworkSettings().getNetworks().values().iterator().next()
-            .getIpAddress();
+    String address = addressOfPeer();
     try (Lab lab = Lab.start(GuestSpec.named("guest").wiredTo(NetworkCable.into(network)))) {
       Guest guest = lab.guest();
       guest.awaitReachable(address, Duration.ofSeconds(60));
@@ -60,6 +68,28 @@ class ContainerTest {
           guest.ping(address, ping -> ping.count(100).patience(Duration.ofSeconds(10)));
       assertEquals(guest.wire().journal().droppedPings(), report.lost(), report::toString);
       assertTrue(report.answered().size() > 80, report::toString);
+    }
+  }
+
+  @Test
+  void theGuestFetchesAPageFromTheContainerInSpiteOfLoss() throws Exception {
+    ExecResult server =
+        peer.execInContainer(
+            "sh", "-c", "mkdir /tmp/www && seq 20000 >/tmp/www/page && busybox httpd -p 8080 -h /tmp/www");
+    assertEquals(0, server.getExitCode(), server.getStderr());
+    String page = IntStream.rangeClosed(1, 20_000).mapToObj(n -> n + "\n").collect(Collectors.joining());
+    try (Lab lab = Lab.start(GuestSpec.named("guest").wiredTo(NetworkCable.into(network)))) {
+      Guest guest = lab.guest();
+      guest.awaitReachable(addressOfPeer(), Duration.ofSeconds(60));
+      guest.wire().loss(0.02);
+
+      Ipv4Address address = Ipv4Address.parse(addressOfPeer());
+      try (GuestSocket socket = guest.tcp().connect(address, 8080, Duration.ofSeconds(60))) {
+        socket.output().write("GET /page HTTP/1.0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+        String answer = new String(socket.input().readAllBytes(), StandardCharsets.US_ASCII);
+        assertTrue(answer.contains(" 200 OK"), answer);
+        assertTrue(answer.endsWith("\r\n\r\n" + page), "a page of " + answer.length() + " bytes");
+      }
     }
   }
 }

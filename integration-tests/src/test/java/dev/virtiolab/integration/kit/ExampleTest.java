@@ -92,7 +92,7 @@ class ExampleTest {
     DockerEngine.require();
     Result result = run("com.example.ContainerTest");
     assertEquals(0, result.exitCode, result.output);
-    assertTrue(result.output.contains("succeeded: 1"), result.output);
+    assertTrue(result.output.contains("succeeded: 2"), result.output);
   }
 
   @Test

@@ -14,9 +14,11 @@ import java.util.regex.Pattern;
  * @param in what befalls frames from the wire to the NIC
  */
 public record FaultSpec(FaultRules out, FaultRules in) {
-  /** The forms that are known, as a usage line shows them. */
+  /**
+   * The forms that are known, as a usage line shows them; without a %, which usage lines format.
+   */
   public static final String FORMS =
-      "[in:|out:]loss=5%,delay=10ms,jitter=2ms,duplicate=1%,reorder=1%[/TIME],corrupt=0.1%"
+      "[in:|out:]loss=0.05,delay=10ms,jitter=2ms,duplicate=0.01,reorder=0.01[/TIME],corrupt=0.001"
           + ",rate=10mbit,separate=MAC-MAC,limit=FRAMES,block";
 
   /** No faults. */
