@@ -7,6 +7,7 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.CapturingBackend;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
+import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.PosixException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -27,10 +28,17 @@ public final class TapLink {
     try {
       return spec.open();
     } catch (PosixException e) {
-      String remedy = TunDevice.remedy();
+      String remedy = remedy(e);
       throw LabException.usage(
           "no TAP can be made: " + e.getMessage() + (remedy.isEmpty() ? "" : "; " + remedy), e);
     }
+  }
+
+  private static String remedy(PosixException failure) {
+    String ofTheDevice = TunDevice.remedy();
+    return ofTheDevice.isEmpty() && failure.errno() == Errno.EPERM
+        ? "be root in this network namespace (in a container: --cap-add NET_ADMIN)"
+        : ofTheDevice;
   }
 
   /**
