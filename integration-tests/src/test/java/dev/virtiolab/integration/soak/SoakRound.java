@@ -47,9 +47,11 @@ import java.util.concurrent.TimeoutException;
  * </pre>
  */
 final class SoakRound implements AutoCloseable {
-  private static final Duration SOON = Duration.ofSeconds(60);
+  /** A machine that is busy with something else is no failure. */
+  private static final Duration SOON = Duration.ofMinutes(5);
+
   private static final String KERNEL = "198.51.100.1";
-  private static final int TRANSFER_BYTES = 4 << 20;
+  private static final int TRANSFER_BYTES = 2 << 20;
   private static final int PINGS = 500;
   private static final int RESETS = 10;
 
