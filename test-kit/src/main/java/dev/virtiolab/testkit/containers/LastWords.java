@@ -13,7 +13,14 @@ final class LastWords {
   /** Lines of the log that a message shows. */
   private static final int LINES = 15;
 
-  private volatile String text = "it was never made";
+  private static final String NOTHING = "it was never made";
+
+  private volatile String text = NOTHING;
+
+  /** Whether somebody has asked. */
+  boolean isKept() {
+    return !text.equals(NOTHING);
+  }
 
   /** Asks the engine, while the container is there. */
   void keep(DockerClient client, String container) {

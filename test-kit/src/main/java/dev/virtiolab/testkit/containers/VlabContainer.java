@@ -15,6 +15,7 @@ abstract class VlabContainer<S extends VlabContainer<S>> extends GenericContaine
   final LastWords lastWords = new LastWords();
 
   private boolean netAdmin = true;
+  private boolean starting;
 
   VlabContainer() {
     super(DockerImageName.parse(Engine.image()));
@@ -47,6 +48,7 @@ abstract class VlabContainer<S extends VlabContainer<S>> extends GenericContaine
     }
     Engine.require();
     withLabels(Owned.labels());
+    starting = true;
     try {
       super.start();
     } catch (ContainerLaunchException e) {
@@ -55,7 +57,21 @@ abstract class VlabContainer<S extends VlabContainer<S>> extends GenericContaine
           "%s %s does not get ready: %s"
               .formatted(getDockerImageName(), String.join(" ", getCommandParts()), lastWords),
           e);
+    } finally {
+      starting = false;
     }
+  }
+
+  /**
+   * Stops and removes it. Testcontainers itself does so where it gives a start up, which it does
+   * before it asks for readiness where a port of a container that has ended is not published.
+   */
+  @Override
+  public void stop() {
+    if (starting && getContainerId() != null && !lastWords.isKept()) {
+      lastWords.keep(getDockerClient(), getContainerId());
+    }
+    super.stop();
   }
 
   /** Where a port of it is reached from here, as HOST:PORT. */
