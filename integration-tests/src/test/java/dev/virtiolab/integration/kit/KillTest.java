@@ -6,11 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.github.dockerjava.api.DockerClient;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
 import dev.virtiolab.posix.fixture.Requirements;
 import dev.virtiolab.testkit.containers.Owned;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,6 +77,46 @@ class KillTest {
 
   @Test
   void withoutAnEngineOneLineSaysSo() throws Exception {
+    String text = complaintOf("unix:///nowhere/docker.sock");
+    assertTrue(text.contains("no Docker engine answers: start dockerd"), text);
+  }
+
+  @Test
+  void anEngineThatIsTooOldIsRefusedInOneLine() throws Exception {
+    HttpServer old =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    old.createContext("/", exchange -> answer(exchange, whatAnOldEngineSays(exchange)));
+    old.start();
+    try {
+      String text = complaintOf("tcp://127.0.0.1:" + old.getAddress().getPort());
+      assertTrue(
+          text.contains("the Docker engine is too old: its API is 1.40, and 1.41 of Docker 20.10"),
+          text);
+    } finally {
+      old.stop(0);
+    }
+  }
+
+  /** Paths begin with the version of the API that the client would like. */
+  private static String whatAnOldEngineSays(HttpExchange exchange) {
+    String path = exchange.getRequestURI().getPath();
+    if (path.endsWith("/version")) {
+      return "{\"Version\": \"19.03.15\", \"ApiVersion\": \"1.40\"}";
+    }
+    return path.endsWith("/info") ? "{\"MemTotal\": 1073741824}" : "{}";
+  }
+
+  private static void answer(HttpExchange exchange, String json) throws IOException {
+    byte[] body = json.getBytes(StandardCharsets.UTF_8);
+    exchange.getResponseHeaders().set("Content-Type", "application/json");
+    exchange.sendResponseHeaders(200, body.length);
+    try (OutputStream out = exchange.getResponseBody()) {
+      out.write(body);
+    }
+  }
+
+  /** What a test JVM says that finds this engine, and no other. */
+  private String complaintOf(String engine) throws Exception {
     Path output = folder.resolve("output");
     Requirements.assumeRoot();
     ProcessBuilder builder =
@@ -82,16 +127,16 @@ class KillTest {
             List.of("unshare", "-m", "sh", "-c", "mount -t tmpfs none /run && exec \"$@\"", "sh"));
     command.addAll(builder.command());
     builder.command(command);
-    builder.environment().put("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    builder.environment().put("DOCKER_HOST", engine);
     Process process = builder.redirectOutput(output.toFile()).start();
     try {
       assertTrue(process.waitFor(120, TimeUnit.SECONDS), "still trying");
     } finally {
       process.destroyForcibly();
     }
-    assertEquals(1, process.exitValue());
     String text = read(output);
-    assertTrue(text.contains("no Docker engine answers: start dockerd"), text);
+    assertEquals(1, process.exitValue(), text);
+    return text;
   }
 
   private static int containers(String label) {
