@@ -5,6 +5,7 @@ import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.PassedFds;
 import dev.virtiolab.posix.Poll;
+import dev.virtiolab.posix.Uninterruptibly;
 import dev.virtiolab.posix.UnixListener;
 import dev.virtiolab.posix.UnixStream;
 import java.util.ArrayList;
@@ -109,26 +110,11 @@ public final class VfioUserServer implements AutoCloseable {
     }
     stopping = true;
     stop.signal();
-    join();
+    Uninterruptibly.join(thread);
     stop.close();
     listener.close();
     if (failure != null) {
       throw new IllegalStateException("the vfio-user server died", failure);
-    }
-  }
-
-  private void join() {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        thread.join();
-        break;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 

@@ -2,6 +2,7 @@ package dev.virtiolab.virtio.net;
 
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.Poll;
+import dev.virtiolab.posix.Uninterruptibly;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -102,7 +103,7 @@ public final class DeviceLoop implements AutoCloseable {
     }
     stopping = true;
     wake();
-    join();
+    Uninterruptibly.join(thread);
     device.onWake(() -> {});
     // A waker may still hold this loop; the descriptor is closed once none can be in wake().
     synchronized (wakeFd) {
@@ -113,21 +114,6 @@ public final class DeviceLoop implements AutoCloseable {
     wakeOrFrame.close();
     if (failure != null) {
       throw new IllegalStateException("the device's loop died", failure);
-    }
-  }
-
-  private void join() {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        thread.join();
-        break;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 

@@ -3,6 +3,7 @@ package dev.virtiolab.virtio.vhostuser;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.Poll;
 import dev.virtiolab.posix.PosixException;
+import dev.virtiolab.posix.Uninterruptibly;
 import dev.virtiolab.posix.UnixListener;
 import dev.virtiolab.posix.UnixStream;
 import dev.virtiolab.virtio.transport.VirtioDevice;
@@ -147,7 +148,7 @@ public final class VhostUserServer implements AutoCloseable {
     }
     stopping = true;
     stop.signal();
-    join();
+    Uninterruptibly.join(thread);
     if (listener != null) {
       listener.close();
     }
@@ -155,21 +156,6 @@ public final class VhostUserServer implements AutoCloseable {
     transport.close();
     if (failure != null) {
       throw new IllegalStateException("the vhost-user server died", failure);
-    }
-  }
-
-  private void join() {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        thread.join();
-        break;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 }

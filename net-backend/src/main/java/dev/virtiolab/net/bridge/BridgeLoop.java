@@ -1,6 +1,7 @@
 package dev.virtiolab.net.bridge;
 
 import dev.virtiolab.posix.Sleeper;
+import dev.virtiolab.posix.Uninterruptibly;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -67,7 +68,7 @@ public final class BridgeLoop implements AutoCloseable {
     }
     stopping = true;
     sleeper.wake();
-    join();
+    Uninterruptibly.join(thread);
     try {
       bridge.close();
     } finally {
@@ -75,21 +76,6 @@ public final class BridgeLoop implements AutoCloseable {
     }
     if (failure != null) {
       throw new IllegalStateException("the bridge's loop died", failure);
-    }
-  }
-
-  private void join() {
-    boolean interrupted = false;
-    while (true) {
-      try {
-        thread.join();
-        break;
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 
