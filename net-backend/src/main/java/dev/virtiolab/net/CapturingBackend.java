@@ -16,14 +16,11 @@ import java.nio.file.StandardOpenOption;
  * with one line in the log, and {@link #missed()} counts from there. What is in the file stays
  * readable.
  */
-public final class CapturingBackend extends ForwardingBackend {
+public final class CapturingBackend extends WatchedBackend {
   private static final System.Logger LOG = System.getLogger(CapturingBackend.class.getName());
 
   private final PcapngWriter writer;
   private final String file;
-
-  private int claimLength;
-  private int peekLength;
 
   /** Captured frames that are in memory only. */
   private int unwritten;
@@ -71,47 +68,13 @@ public final class CapturingBackend extends ForwardingBackend {
   }
 
   @Override
-  public boolean claim(int length) {
-    boolean granted = inner.claim(length);
-    if (granted) {
-      claimLength = length;
-    }
-    return granted;
-  }
-
-  @Override
-  public void commit() {
-    // Before it is handed over: from then on the memory is the wire's.
-    if (claimLength != 0) {
-      capture(inner.claimed(), inner.claimedOffset(), claimLength, PcapngLayout.OUTBOUND);
-      claimLength = 0;
-    }
-    inner.commit();
-  }
-
-  @Override
-  public void abort() {
-    claimLength = 0;
-    inner.abort();
-  }
-
-  @Override
   public int peek() {
-    peekLength = inner.peek();
-    if (peekLength == 0 && writer.isDirty()) {
+    int length = super.peek();
+    if (length == 0 && writer.isDirty()) {
       // The device has nothing more to do and may sleep: a live reader sees all that has crossed.
       write();
     }
-    return peekLength;
-  }
-
-  @Override
-  public void release() {
-    if (peekLength != 0) {
-      capture(inner.peeked(), inner.peekedOffset(), peekLength, PcapngLayout.INBOUND);
-      peekLength = 0;
-    }
-    inner.release();
+    return length;
   }
 
   /** Writes what is still in memory, and closes the file and the back end. */
@@ -129,7 +92,8 @@ public final class CapturingBackend extends ForwardingBackend {
     }
   }
 
-  private void capture(MemorySegment memory, long offset, int length, int direction) {
+  @Override
+  void crosses(MemorySegment memory, long offset, int length, int direction) {
     if (stopped) {
       missed = missed + 1;
       return;

@@ -22,7 +22,7 @@ import java.nio.file.StandardOpenOption;
  *                                                   the whole modulo the capacity
  * </pre>
  */
-public final class RingCapture extends ForwardingBackend {
+public final class RingCapture extends WatchedBackend {
   /** The smallest capacity, in bytes: room for a full frame. */
   public static final int LEAST_CAPACITY = 4096;
 
@@ -43,10 +43,6 @@ public final class RingCapture extends ForwardingBackend {
   private long next;
   private long frames;
   private long captured;
-
-  // The device's thread.
-  private int claimLength;
-  private int peekLength;
 
   /**
    * Keeps what crosses {@code inner}, which is closed with this back end.
@@ -127,46 +123,7 @@ public final class RingCapture extends ForwardingBackend {
   // ---- what crosses
 
   @Override
-  public boolean claim(int length) {
-    boolean granted = inner.claim(length);
-    if (granted) {
-      claimLength = length;
-    }
-    return granted;
-  }
-
-  @Override
-  public void commit() {
-    // Before it is handed over: from then on the memory is the wire's.
-    if (claimLength != 0) {
-      keep(inner.claimed(), inner.claimedOffset(), claimLength, PcapngLayout.OUTBOUND);
-      claimLength = 0;
-    }
-    inner.commit();
-  }
-
-  @Override
-  public void abort() {
-    claimLength = 0;
-    inner.abort();
-  }
-
-  @Override
-  public int peek() {
-    peekLength = inner.peek();
-    return peekLength;
-  }
-
-  @Override
-  public void release() {
-    if (peekLength != 0) {
-      keep(inner.peeked(), inner.peekedOffset(), peekLength, PcapngLayout.INBOUND);
-      peekLength = 0;
-    }
-    inner.release();
-  }
-
-  private void keep(MemorySegment memory, long offset, int length, int way) {
+  void crosses(MemorySegment memory, long offset, int length, int way) {
     long nanos = System.nanoTime();
     int bytes = recordBytes(length);
     synchronized (lock) {
