@@ -231,17 +231,19 @@ class TwoLabsTest {
   @Test
   void iperf3CrossesBothNicsAndIsCounted() {
     for (boolean reverse : new boolean[] {false, true}) {
-      Map<String, Long> left = labs.left.metrics();
-      Map<String, Long> right = labs.right.metrics();
+      LabContainer sender = reverse ? labs.right : labs.left;
+      LabContainer receiver = reverse ? labs.left : labs.right;
+      // The sender first, and after the run last: what is under way in between is sent, not
+      // received.
+      Map<String, Long> sent = sender.metrics();
+      Map<String, Long> received = receiver.metrics();
       JsonNode report = iperf(reverse);
       long bytes = report.at("/end/sum_received/bytes").asLong();
       assertTrue(bytes > 100_000, report::toString);
 
       // Each segment crosses each NIC once, whichever way.
-      // What has arrived is read first: what is under way is not there yet.
-      long in = more(reverse ? labs.left : labs.right, reverse ? left : right, "bytes", "to_guest");
-      long out =
-          more(reverse ? labs.right : labs.left, reverse ? right : left, "bytes", "from_guest");
+      long in = more(receiver, received, "bytes", "to_guest");
+      long out = more(sender, sent, "bytes", "from_guest");
       assertTrue(out >= bytes, "sent " + out + ", of iperf3 " + bytes);
       assertTrue(in >= bytes, "received " + in + ", of iperf3 " + bytes);
       assertTrue(in <= out, "received " + in + ", sent " + out);
