@@ -50,7 +50,7 @@ class TcpKernelTest {
       Vlab.Ended ended = vlab.inNetworkOf(vlab.pid(), "timeout", "30", "bash", "-c", talk);
       assertEquals("there and back", ended.out().strip(), ended::toString);
       vlab.interrupt();
-      assertEquals(0, vlab.await().exitCode());
+      assertEquals(130, vlab.await().exitCode());
       vlab.assertNothingLeft();
     }
   }
