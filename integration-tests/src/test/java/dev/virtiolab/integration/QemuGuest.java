@@ -65,7 +65,9 @@ final class QemuGuest implements AutoCloseable {
   private static QemuGuest start(Path folder, List<String> inside) {
     String name = "virtio-lab-qemu-" + ProcessHandle.current().pid() + "-" + System.nanoTime();
     List<String> command = new ArrayList<>(List.of("docker", "run", "--rm", "--name", name));
-    command.addAll(List.of("--label", "virtio-lab.owner=" + owner(), "--network", "none"));
+    command.addAll(
+        List.of(
+            "--label", "virtio-lab.owner=" + ContainerOwner.thisProcess(), "--network", "none"));
     command.addAll(List.of("-v", folder + ":/lab", IMAGE));
     command.addAll(inside);
     try {
@@ -77,19 +79,6 @@ final class QemuGuest implements AutoCloseable {
               .redirectErrorStream(true)
               .redirectOutput(console.toFile())
               .start());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Who sweeps what a killed test left behind knows it by this: docker/engine. */
-  private static String owner() {
-    try {
-      String namespace =
-          Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).toString().replaceAll("\\D", "");
-      String stat = Files.readString(Path.of("/proc/self/stat"));
-      String started = stat.substring(stat.lastIndexOf(')') + 2).split(" ")[19];
-      return namespace + "-" + ProcessHandle.current().pid() + "-" + started;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

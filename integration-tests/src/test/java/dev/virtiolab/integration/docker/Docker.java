@@ -3,6 +3,7 @@ package dev.virtiolab.integration.docker;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.fail;
 
+import dev.virtiolab.integration.ContainerOwner;
 import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -49,19 +50,6 @@ final class Docker implements AutoCloseable {
     return "vlab-test-" + ProcessHandle.current().pid() + "-" + what + NUMBER.incrementAndGet();
   }
 
-  /** This process, as docker/engine names owners. */
-  static String owner() {
-    try {
-      long pid = ProcessHandle.current().pid();
-      String namespace = Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).toString();
-      String stat = Files.readString(Path.of("/proc/self/stat"));
-      String started = stat.substring(stat.lastIndexOf(')') + 2).split(" ")[19];
-      return namespace.replaceAll("\\D", "") + "-" + pid + "-" + started;
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
   /** A network of the test's own. */
   String network(String subnet) {
     String name = newName("net");
@@ -87,7 +75,7 @@ final class Docker implements AutoCloseable {
   }
 
   private static String label() {
-    return "virtio-lab.owner=" + owner();
+    return "virtio-lab.owner=" + ContainerOwner.thisProcess();
   }
 
   /** Waits until the container has printed {@code words}. */

@@ -3,6 +3,7 @@ package dev.virtiolab.integration.docker;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.virtiolab.integration.ContainerOwner;
 import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -71,7 +72,7 @@ class EngineTest {
   @Test
   void theEngineThatAnswersIsUsedAndWhatHasNoOwnerIsSwept() {
     try (Docker docker = Docker.open()) {
-      String owner = Docker.owner();
+      String owner = ContainerOwner.thisProcess();
       String gone = owner.substring(0, owner.lastIndexOf('-')) + "-1";
       String elsewhere = "1" + owner.substring(owner.indexOf('-')) + "7";
       String[] sleeper = {Docker.PEER};
