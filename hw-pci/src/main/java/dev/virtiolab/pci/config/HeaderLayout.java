@@ -53,9 +53,15 @@ public final class HeaderLayout {
   public static final int STATUS_ERRORS = 0xf900;
 
   // Base address registers, 6.2.5.1 "Address Maps"
+  public static final int BAR_IO = 0x1;
   public static final int BAR_MEMORY_64 = 0x4;
   public static final int BAR_PREFETCHABLE = 0x8;
+
+  /** The bits of a memory BAR that are no address. */
   public static final int BAR_FLAGS = 0xf;
+
+  /** The bits of an I/O BAR that are no address. */
+  public static final int BAR_IO_FLAGS = 0x3;
 
   private HeaderLayout() {}
 }

@@ -33,14 +33,15 @@ public final class Bar {
     return type;
   }
 
-  /** Size, a power of two of at least 16. */
+  /** Size, a power of two: of memory at least 16, of ports 4 to 256. */
   public long bytes() {
     return bytes;
   }
 
   /**
-   * First address that the function decodes, or {@link #UNMAPPED} while memory space is disabled or
-   * the function is not in D0. Whether an access gets here is for the bridges above to say.
+   * First address, or port, that the function decodes, or {@link #UNMAPPED} while memory space, or
+   * I/O space, is disabled or the function is not in D0. Whether an access gets here is for the
+   * bridges above to say.
    */
   public long address() {
     return address;

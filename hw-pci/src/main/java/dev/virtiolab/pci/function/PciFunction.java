@@ -7,6 +7,7 @@ import static dev.virtiolab.pci.config.HeaderLayout.CLASS_CODE;
 import static dev.virtiolab.pci.config.HeaderLayout.COMMAND;
 import static dev.virtiolab.pci.config.HeaderLayout.COMMAND_BUS_MASTER;
 import static dev.virtiolab.pci.config.HeaderLayout.COMMAND_INTX_DISABLE;
+import static dev.virtiolab.pci.config.HeaderLayout.COMMAND_IO;
 import static dev.virtiolab.pci.config.HeaderLayout.COMMAND_MEMORY;
 import static dev.virtiolab.pci.config.HeaderLayout.DEVICE_ID;
 import static dev.virtiolab.pci.config.HeaderLayout.HEADER_END;
@@ -18,7 +19,6 @@ import static dev.virtiolab.pci.config.HeaderLayout.STATUS_CAPABILITIES;
 import static dev.virtiolab.pci.config.HeaderLayout.VENDOR_ID;
 
 import dev.virtiolab.pci.config.ConfigSpace;
-import dev.virtiolab.pci.config.HeaderLayout;
 import dev.virtiolab.pci.config.HeaderRules;
 import dev.virtiolab.pci.config.RegisterRule;
 import dev.virtiolab.pci.config.Type0Layout;
@@ -148,7 +148,8 @@ public abstract class PciFunction {
    * Adds a base address register.
    *
    * @param index 0 to 5 (a bridge: 0 to 1); a 64-bit BAR needs the next index too
-   * @param bytes a power of two, at least 16, and below 2 GiB if the BAR is 32 bits wide
+   * @param bytes a power of two: of memory at least 16, and 2 GiB at most if the BAR is 32 bits
+   *     wide; of ports 4 to 256
    * @throws IllegalArgumentException if the index is taken or missing, or the size is impossible
    */
   protected final Bar addBar(int index, BarType type, long bytes, BarHandler handler) {
@@ -159,7 +160,7 @@ public abstract class PciFunction {
     if (barsByIndex[index] != null || barsByIndex[last] != null) {
       throw new IllegalArgumentException("BAR index " + index + " is taken");
     }
-    if (bytes < 16 || Long.bitCount(bytes) != 1 || (!type.is64() && bytes > 1L << 31)) {
+    if (Long.bitCount(bytes) != 1 || bytes < type.leastBytes() || bytes > type.mostBytes()) {
       throw new IllegalArgumentException(
           "a " + type + " BAR cannot have 0x" + Long.toHexString(bytes) + " bytes");
     }
@@ -422,6 +423,7 @@ public abstract class PciFunction {
     long command = config.load(COMMAND, 2);
     boolean powered = powerState() == PowerState.D0;
     boolean memory = powered && (command & COMMAND_MEMORY) != 0;
+    boolean ports = powered && (command & COMMAND_IO) != 0;
     boolean master = powered && (command & COMMAND_BUS_MASTER) != 0;
     boolean changed = memory != memoryEnabled || master != mastering;
     memoryEnabled = memory;
@@ -431,7 +433,8 @@ public abstract class PciFunction {
     }
     boolean moved = false;
     for (Bar bar : bars) {
-      moved |= bar.decodeAt(memory ? addressOf(bar) : Bar.UNMAPPED);
+      boolean enabled = bar.type().isIo() ? ports : memory;
+      moved |= bar.decodeAt(enabled ? addressOf(bar) : Bar.UNMAPPED);
     }
     intx.update();
     if (moved) {
@@ -444,7 +447,7 @@ public abstract class PciFunction {
 
   private long addressOf(Bar bar) {
     int offset = BASE_ADDRESS + 4 * bar.index();
-    return config.load(offset, bar.type().is64() ? 8 : 4) & ~HeaderLayout.BAR_FLAGS;
+    return config.load(offset, bar.type().is64() ? 8 : 4) & ~bar.type().flagBits();
   }
 
   /** What this function's masters resolved before may no longer hold. */

@@ -6,6 +6,8 @@ import static dev.virtiolab.pci.host.HostLayout.CONFIG_DATA_PORT;
 import static dev.virtiolab.pci.host.HostLayout.CONFIG_ENABLE;
 import static dev.virtiolab.pci.host.HostLayout.ECAM_BASE;
 import static dev.virtiolab.pci.host.HostLayout.ECAM_BYTES;
+import static dev.virtiolab.pci.host.HostLayout.PORTS_BASE;
+import static dev.virtiolab.pci.host.HostLayout.PORTS_LIMIT;
 import static dev.virtiolab.pci.host.HostLayout.WINDOW_32_BASE;
 import static dev.virtiolab.pci.host.HostLayout.WINDOW_32_LIMIT;
 import static dev.virtiolab.pci.host.HostLayout.WINDOW_64_ALIGNMENT;
@@ -36,6 +38,7 @@ import java.util.concurrent.atomic.AtomicLong;
  *   <li>Ports CF8 and CFC reach the first 256 bytes of each function. CF8 is a register of 4 bytes
  *       and answers only as such; CFC to CFF are byte lanes, and an access that leaves them is
  *       answered by nobody.
+ *   <li>The ports of a window of their own reach the BARs that decode ports in it.
  *   <li>ECAM reaches all 4096 bytes: 1, 2 or 4 bytes within an aligned doubleword, or an aligned
  *       quadword, which is two cycles.
  *   <li>Two windows reach the BARs that decode in them, see the package's description.
@@ -51,6 +54,7 @@ public final class HostBridge implements CpuBus {
   private final Object routesLock = new Object();
   private final AtomicLong unclaimed = new AtomicLong();
   private volatile Routes routes = Routes.NONE;
+  private volatile Routes portRoutes = Routes.NONE;
   private volatile List<Attached> attached = List.of();
   private volatile int configAddress;
 
@@ -261,9 +265,14 @@ public final class HostBridge implements CpuBus {
       return configAddress;
     }
     PciFunction function = functionBehindDataPort(port, width);
-    return function == null
+    if (function != null) {
+      return (int) function.configRead(registerBehindDataPort(port), width);
+    }
+    Routes now = portRoutes;
+    int range = now.find(port, width);
+    return range < 0
         ? (int) nobody(width)
-        : (int) function.configRead(registerBehindDataPort(port), width);
+        : (int) now.bar(range).read(now.offset(range, port), width);
   }
 
   @Override
@@ -273,11 +282,17 @@ public final class HostBridge implements CpuBus {
       return;
     }
     PciFunction function = functionBehindDataPort(port, width);
-    if (function == null) {
-      nobody(width);
+    if (function != null) {
+      function.configWrite(registerBehindDataPort(port), width, value & 0xffff_ffffL);
       return;
     }
-    function.configWrite(registerBehindDataPort(port), width, value & 0xffff_ffffL);
+    Routes now = portRoutes;
+    int range = now.find(port, width);
+    if (range < 0) {
+      nobody(width);
+    } else {
+      now.bar(range).write(now.offset(range, port), width, value & ConfigSpace.allOnes(width));
+    }
   }
 
   private PciFunction functionBehindDataPort(int port, int width) {
@@ -318,30 +333,38 @@ public final class HostBridge implements CpuBus {
   /** Called with the lock of the function that moved; takes no other function's. */
   private void rebuildRoutes() {
     synchronized (routesLock) {
-      Routes.Builder builder = new Routes.Builder();
+      Routes.Builder memory = new Routes.Builder();
+      Routes.Builder ports = new Routes.Builder();
       for (int slot = 0; slot < root.slots(); slot++) {
         PciFunction function = root.device(slot);
         if (function == null) {
           continue;
         }
-        claim(builder, function, null);
+        claim(memory, ports, function, null);
         if (function instanceof RootPort port && port.secondary().device(0) != null) {
-          claim(builder, port.secondary().device(0), port);
+          claim(memory, ports, port.secondary().device(0), port);
         }
       }
-      routes = builder.build();
+      routes = memory.build();
+      portRoutes = ports.build();
     }
   }
 
-  private void claim(Routes.Builder builder, PciFunction function, RootPort behind) {
+  private void claim(
+      Routes.Builder memory, Routes.Builder ports, PciFunction function, RootPort behind) {
     for (Bar bar : function.bars()) {
       long first = bar.address();
       if (first == Bar.UNMAPPED) {
         continue;
       }
       long last = first + bar.bytes() - 1;
-      if (inWindow(first, last) && (behind == null || behind.forwards(first, last))) {
-        builder.claim(first, bar);
+      if (bar.type().isIo()) {
+        // A root port forwards none.
+        if (behind == null && first >= PORTS_BASE && last < PORTS_LIMIT) {
+          ports.claim(first, bar);
+        }
+      } else if (inWindow(first, last) && (behind == null || behind.forwards(first, last))) {
+        memory.claim(first, bar);
       }
     }
   }

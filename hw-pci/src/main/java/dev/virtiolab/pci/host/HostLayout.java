@@ -6,6 +6,7 @@ package dev.virtiolab.pci.host;
  * <pre>
  * ports   0cf8  configuration address        | E | reserved | bus | dev | fn | register | 00 |
  *         0cfc  configuration data             31  30    24  23 16 15 11 10 8 7        2  1 0
+ *         6000  window of the BARs that are ports, to the last port
  *
  * memory  b000_0000  ECAM                    | bus | dev | fn | register |
  *         c000_0000  32-bit MMIO window        27 20 19 15 14 12 11     0
@@ -23,6 +24,12 @@ public final class HostLayout {
 
   /** The bits of the configuration address that exist; the others read as zero. */
   public static final int CONFIG_ADDRESS_BITS = 0x80ff_fffc;
+
+  /** The ports that BARs get; OVMF's choice on q35. */
+  public static final int PORTS_BASE = 0x6000;
+
+  /** One past the last port. */
+  public static final int PORTS_LIMIT = 0x1_0000;
 
   public static final long ECAM_BASE = 0xb000_0000L;
 

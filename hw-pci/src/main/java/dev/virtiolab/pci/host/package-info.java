@@ -13,6 +13,9 @@
  *                     function, device 0
  * </pre>
  *
+ * <p>Memory BARs lie in two windows, BARs that are ports in a third, for functions of bus 0 only: a
+ * root port forwards no I/O.
+ *
  * <p>Addresses are those of QEMU's q35 where it has any. Functions are plugged in before the
  * machine runs; there is no hot plug. Every slot holds a function 0 and no other.
  *

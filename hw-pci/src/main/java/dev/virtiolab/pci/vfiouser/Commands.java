@@ -258,10 +258,11 @@ final class Commands {
 
   /**
    * Bytes of the largest naturally aligned access at {@code offset}, within what is left: as a bus
-   * takes an access apart. A bus knows none of 8 bytes to configuration space.
+   * takes an access apart. A bus knows none of 8 bytes to configuration space, nor to ports.
    */
-  private static int width(int region, long offset, int left) {
-    int widest = region == VfioUserLayout.CONFIG_REGION ? 4 : 8;
+  private int width(int region, long offset, int left) {
+    boolean narrow = region == VfioUserLayout.CONFIG_REGION || bars[region].type().isIo();
+    int widest = narrow ? 4 : 8;
     int aligned = (int) Long.lowestOneBit(offset | widest);
     return Math.min(aligned, Integer.highestOneBit(left));
   }

@@ -343,6 +343,11 @@ class PciFunctionTest {
     assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.MEMORY_32, 4095));
     assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.MEMORY_32, 8));
     assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.MEMORY_32, 1L << 32));
+    assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.IO, 2));
+    assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.IO, 24));
+    assertThrows(IllegalArgumentException.class, () -> bare.bar(2, BarType.IO, 512));
+    bare.bar(2, BarType.IO, 256);
+    bare.bar(3, BarType.IO, 4);
   }
 
   @Test
