@@ -144,7 +144,14 @@ public final class HalfCrossing implements AutoCloseable {
         if (client.isEmpty()) {
           silence = null;
         } else if (silence == null) {
-          silence = new Silence(wire.end(), wire.toString(), seat, client.get(), patience);
+          silence =
+              new Silence(
+                  wire.end(),
+                  server.now::movedBytes,
+                  wire.toString(),
+                  seat,
+                  client.get(),
+                  patience);
         } else if (!silence.bearable()) {
           startOver(silence);
           silence = null;
@@ -178,7 +185,8 @@ public final class HalfCrossing implements AutoCloseable {
       Ipv4Address target, List<String> arguments, OutputStream screen, Duration patience) {
     List<String> all = new ArrayList<>(List.of("-c", target.toString(), "--forceflush"));
     all.addAll(arguments);
-    Silence silence = new Silence(wire.end(), wire.toString(), seat, target, patience);
+    Silence silence =
+        new Silence(wire.end(), () -> Long.MIN_VALUE, wire.toString(), seat, target, patience);
     return new IperfClient(iperf3.command(seat.command(), all))
         .run(
             screen,

@@ -5,6 +5,8 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.host.HostCommand;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,6 +14,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 
 /**
  * {@code iperf3 -s}. In a session of its own: Ctrl-C, which a terminal sends to all that is in the
@@ -96,6 +99,22 @@ final class IperfServer implements AutoCloseable {
   /** Whom it serves now; empty while it waits for the next one. */
   Optional<Ipv4Address> client() {
     return lines.client();
+  }
+
+  /**
+   * Bytes that it has read and written so far, most of them from and to clients; {@link
+   * Long#MIN_VALUE} where the kernel does not say (proc(5), {@code /proc/pid/io}).
+   */
+  long movedBytes() {
+    try (Stream<String> counts = Files.lines(Path.of("/proc", "" + process.pid(), "io"))) {
+      return counts
+          .map(line -> line.split(": "))
+          .filter(count -> count[0].equals("rchar") || count[0].equals("wchar"))
+          .mapToLong(count -> Long.parseLong(count[1]))
+          .sum();
+    } catch (IOException | UncheckedIOException e) {
+      return Long.MIN_VALUE;
+    }
   }
 
   /** Waits for its end; returns whether it has ended. */

@@ -9,11 +9,15 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 
 /**
  * Notices that nobody is there any more. A wire of datagrams does not know, TCP goes on trying for
  * a quarter of an hour, and a receiver of UDP has nothing to say; so whoever was silent for half of
  * the patience is asked: its kernel refuses a connection to a port at which nobody listens.
+ *
+ * <p>A wire may be lively though the test stands still: others knock at a server that is busy. So
+ * the bytes that the test moves are looked at, too, where they can be.
  */
 final class Silence {
   /** Where nobody listens: discard (RFC 863). Refusals are answers, too. */
@@ -22,7 +26,11 @@ final class Silence {
   /** How long a wire that knows may be without a peer, at most: it may come back. */
   private static final long LINK_NANOS = TimeUnit.SECONDS.toNanos(10);
 
+  /** What does not count as movement: a knock costs the server 38 bytes, and there are many. */
+  private static final long KNOCKING_BYTES = 1024;
+
   private final NetBackend wire;
+  private final LongSupplier moved;
   private final String name;
   private final Seat seat;
   private final InetSocketAddress target;
@@ -31,17 +39,27 @@ final class Silence {
   private long heard;
   private long heardAt = System.nanoTime();
   private long upAt = heardAt;
+  private long movedBytes;
+  private long movedAt = heardAt;
   private boolean asked;
   private String complaint;
 
   /**
    * @param wire to whoever is to be heard
+   * @param moved bytes that the test has moved so far; {@link Long#MIN_VALUE} if nobody knows
    * @param name of the wire
    * @param seat from where to ask
    * @param target whom
    */
-  Silence(NetBackend wire, String name, Seat seat, Ipv4Address target, Duration patience) {
+  Silence(
+      NetBackend wire,
+      LongSupplier moved,
+      String name,
+      Seat seat,
+      Ipv4Address target,
+      Duration patience) {
     this.wire = wire;
+    this.moved = moved;
     this.name = name;
     this.seat = seat;
     this.target = new InetSocketAddress(inet(target), PORT);
@@ -86,6 +104,16 @@ final class Silence {
       upAt = now;
     } else if (now - upAt > LINK_NANOS || now - heardAt > patienceNanos) {
       complaint = "the wire is gone: " + name + ": the other side went away";
+      return;
+    }
+    long bytes = moved.getAsLong();
+    if (bytes == Long.MIN_VALUE || bytes - movedBytes > KNOCKING_BYTES) {
+      movedBytes = bytes;
+      movedAt = now;
+    } else if (now - movedAt > patienceNanos) {
+      complaint =
+          "%s is gone: nothing of its test has moved in %d s"
+              .formatted(target.getHostString(), TimeUnit.NANOSECONDS.toSeconds(patienceNanos));
       return;
     }
     long frames = wire.counters().framesIn();
