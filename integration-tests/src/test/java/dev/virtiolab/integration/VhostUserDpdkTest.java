@@ -123,6 +123,8 @@ class VhostUserDpdkTest {
                 "--interactive",
                 "--auto-start",
                 "--forward-mode=io",
+                // What is received before it forwards would be lost, by its own doing.
+                "--no-flush-rx",
                 "--no-mlockall",
                 "--total-num-mbufs=4096"))
         .redirectErrorStream(true)
