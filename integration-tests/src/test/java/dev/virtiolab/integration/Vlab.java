@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -28,6 +29,10 @@ import java.util.stream.Stream;
  */
 final class Vlab implements AutoCloseable {
   private static final long DEADLINE_SECONDS = 90;
+
+  /** Looking all the time would take a core from what is looked at. */
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
   private static final int NOBODY = 65534;
 
   /** How a run ended. */
@@ -251,7 +256,7 @@ final class Vlab implements AutoCloseable {
       if (!process.isAlive() || System.nanoTime() - deadline > 0) {
         fail("never printed " + word + " but: " + text("stdout") + text("stderr"));
       }
-      Thread.onSpinWait();
+      LockSupport.parkNanos(LOOK_NANOS);
     }
   }
 
@@ -281,7 +286,7 @@ final class Vlab implements AutoCloseable {
       if (!process.isAlive() || System.nanoTime() - deadline > 0) {
         fail("never wrote " + file + " but: " + text("stdout") + text("stderr"));
       }
-      Thread.onSpinWait();
+      LockSupport.parkNanos(LOOK_NANOS);
     }
   }
 
@@ -468,7 +473,7 @@ final class Vlab implements AutoCloseable {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
     while (!processesInFolder().isEmpty()) {
       assertTrue(System.nanoTime() - deadline < 0, "still running: " + processesInFolder());
-      Thread.onSpinWait();
+      LockSupport.parkNanos(LOOK_NANOS);
     }
     Set<String> added = interfaces();
     added.removeAll(interfacesBefore);

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -48,7 +49,7 @@ class EngineTest {
       long deadline = System.nanoTime() + DEADLINE_NANOS;
       while (!Files.readString(printed).contains("running")) {
         assertTrue(engine.isAlive() && System.nanoTime() - deadline < 0, Files.readString(printed));
-        Thread.onSpinWait();
+        LockSupport.parkNanos(5_000_000);
       }
       assertTrue(traces().size() > before.size(), "nothing was started, it seems: " + traces());
       List<ProcessHandle> command = engine.children().filter(each -> sleeps(each)).toList();
@@ -57,7 +58,7 @@ class EngineTest {
       deadline = System.nanoTime() + DEADLINE_NANOS;
       while (!traces().equals(before)) {
         assertTrue(System.nanoTime() - deadline < 0, "left: " + traces() + ", before: " + before);
-        Thread.onSpinWait();
+        LockSupport.parkNanos(5_000_000);
       }
     } finally {
       engine.destroyForcibly();
