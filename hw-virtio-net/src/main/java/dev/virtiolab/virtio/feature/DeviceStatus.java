@@ -17,7 +17,9 @@ package dev.virtiolab.virtio.feature;
  *
  * <p>A driver must not clear a bit except by reset (2.1.1). One that does is taken at its word: the
  * device stops. The device is <em>live</em> only with FEATURES_OK and DRIVER_OK both set, and
- * neither DEVICE_NEEDS_RESET nor FAILED: so DRIVER_OK alone does not make it run.
+ * neither DEVICE_NEEDS_RESET nor FAILED: so DRIVER_OK alone does not make it run. To a driver of
+ * the legacy interface, which has no FEATURES_OK, DRIVER_OK alone does, or its first kick (3.1.2
+ * "Legacy Interface: Device Initialization").
  */
 public final class DeviceStatus {
   public static final int ACKNOWLEDGE = 0x01;
@@ -61,6 +63,9 @@ public final class DeviceStatus {
   /** Volatile: written under the device's lock, and read by a driver that polls without it. */
   private volatile int bits;
 
+  /** What has to be set for the device to be live. */
+  private int needed = RUNNING;
+
   public DeviceStatus() {}
 
   /** The field as the driver reads it, 0 to 255. */
@@ -89,9 +94,24 @@ public final class DeviceStatus {
     bits |= DEVICE_NEEDS_RESET;
   }
 
+  /**
+   * The driver uses the legacy interface.
+   *
+   * @param byKick it has kicked, and needs no DRIVER_OK any more
+   */
+  public void useLegacy(boolean byKick) {
+    needed = byKick ? 0 : DRIVER_OK & needed;
+  }
+
+  /** Whether the driver uses the legacy interface. */
+  public boolean legacy() {
+    return needed != RUNNING;
+  }
+
   /** Back to 0. */
   public void reset() {
     bits = 0;
+    needed = RUNNING;
   }
 
   /** Whether the driver has said DRIVER_OK. */
@@ -99,9 +119,14 @@ public final class DeviceStatus {
     return (bits & DRIVER_OK) != 0;
   }
 
+  /** Whether the driver has said that it is there. */
+  public boolean driver() {
+    return (bits & DRIVER) != 0;
+  }
+
   /** Whether the device may use its queues. */
   public boolean live() {
-    return (bits & (RUNNING | STOPPED)) == RUNNING;
+    return (bits & (needed | STOPPED)) == needed;
   }
 
   private static int mask(Rule rule) {

@@ -24,6 +24,9 @@ public final class FeatureBits {
   /** The configuration space holds the MAC address. */
   public static final long VIRTIO_NET_F_MAC = 1L << 5;
 
+  /** Legacy interface only: the device takes frames of any GSO type. */
+  public static final long VIRTIO_NET_F_GSO = 1L << 6;
+
   /** The driver takes TCP over IPv4 in frames longer than the wire's. */
   public static final long VIRTIO_NET_F_GUEST_TSO4 = 1L << 7;
 
@@ -75,11 +78,23 @@ public final class FeatureBits {
   /** The MAC address can be set by a command. */
   public static final long VIRTIO_NET_F_CTRL_MAC_ADDR = 1L << 23;
 
+  /** Legacy interface only: an interrupt when a queue runs empty, whatever is suppressed. */
+  public static final long VIRTIO_F_NOTIFY_ON_EMPTY = 1L << 24;
+
+  /** Legacy interface only: descriptors may be laid out in any way. */
+  public static final long VIRTIO_F_ANY_LAYOUT = 1L << 27;
+
   /** A descriptor may refer to a table of descriptors. */
   public static final long VIRTIO_F_INDIRECT_DESC = 1L << 28;
 
   /** Notifications are suppressed by an index, not by a flag. */
   public static final long VIRTIO_F_EVENT_IDX = 1L << 29;
+
+  /**
+   * Legacy interface only: accepted by a driver that has not looked at what is offered. Called
+   * UNUSED in the specification.
+   */
+  public static final long VIRTIO_F_BAD_FEATURE = 1L << 30;
 
   /** The device follows the specification and no legacy draft. */
   public static final long VIRTIO_F_VERSION_1 = 1L << 32;
@@ -116,6 +131,7 @@ public final class FeatureBits {
     NAMES[2] = "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS";
     NAMES[3] = "VIRTIO_NET_F_MTU";
     NAMES[5] = "VIRTIO_NET_F_MAC";
+    NAMES[6] = "VIRTIO_NET_F_GSO";
     NAMES[7] = "VIRTIO_NET_F_GUEST_TSO4";
     NAMES[8] = "VIRTIO_NET_F_GUEST_TSO6";
     NAMES[9] = "VIRTIO_NET_F_GUEST_ECN";
@@ -133,8 +149,11 @@ public final class FeatureBits {
     NAMES[21] = "VIRTIO_NET_F_GUEST_ANNOUNCE";
     NAMES[22] = "VIRTIO_NET_F_MQ";
     NAMES[23] = "VIRTIO_NET_F_CTRL_MAC_ADDR";
+    NAMES[24] = "VIRTIO_F_NOTIFY_ON_EMPTY";
+    NAMES[27] = "VIRTIO_F_ANY_LAYOUT";
     NAMES[28] = "VIRTIO_F_INDIRECT_DESC";
     NAMES[29] = "VIRTIO_F_EVENT_IDX";
+    NAMES[30] = "VIRTIO_F_BAD_FEATURE";
     NAMES[32] = "VIRTIO_F_VERSION_1";
     NAMES[33] = "VIRTIO_F_ACCESS_PLATFORM";
     NAMES[35] = "VIRTIO_F_IN_ORDER";

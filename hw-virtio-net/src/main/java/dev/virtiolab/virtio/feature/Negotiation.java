@@ -74,6 +74,20 @@ public final class Negotiation {
     return true;
   }
 
+  /**
+   * A driver of the legacy interface takes {@code features}: it says so without FEATURES_OK, and
+   * may say otherwise until it says DRIVER_OK (virtio v1.4, 3.1.2).
+   */
+  public void settleLegacy(long features) {
+    negotiated = features;
+    settled = true;
+  }
+
+  /** Whether something was agreed. */
+  public boolean settled() {
+    return settled;
+  }
+
   /** The offered bits that the driver asks for: as written last, or as agreed. */
   public long wanted() {
     return settled ? negotiated : ((driver[0] & 0xffff_ffffL) | (long) driver[1] << 32) & offered;

@@ -15,6 +15,18 @@ final class NetHeader {
 
   private final MemorySegment memory = Arena.ofAuto().allocate(NetHeaderLayout.BYTES, 8);
 
+  /** How many of its bytes there are. */
+  private int bytes = NetHeaderLayout.BYTES;
+
+  /** Sets its length: a legacy driver's may end before {@code num_buffers}. */
+  void bytes(int present) {
+    bytes = present;
+  }
+
+  int bytes() {
+    return bytes;
+  }
+
   MemorySegment memory() {
     return memory;
   }

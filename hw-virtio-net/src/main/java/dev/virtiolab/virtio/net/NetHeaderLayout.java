@@ -4,7 +4,8 @@ import dev.virtiolab.net.Offload;
 
 /**
  * struct virtio_net_hdr (virtio v1.4, 5.1.6 "Device Operation") without hash report, UDP tunnel and
- * outer header fields, none of which is offered. Little-endian; in front of every frame.
+ * outer header fields, none of which is offered. Little-endian; in front of every frame. Without
+ * {@code num_buffers} for a legacy driver that does not merge buffers.
  *
  * <pre>
  *      +0       +1        +2        +4         +6          +8           +a

@@ -97,6 +97,11 @@ final class Receiver {
     return queue;
   }
 
+  /** Sets the length of the header before each frame. */
+  void headerBytes(int present) {
+    header.bytes(present);
+  }
+
   void mergeable(boolean negotiated) {
     mergeable = negotiated;
   }
@@ -115,6 +120,7 @@ final class Receiver {
     resetQueue();
     accept(0);
     mergeable = false;
+    header.bytes(NetHeaderLayout.BYTES);
   }
 
   /** The queue was reset: the frame on the wire may fit in what is offered next. */
@@ -280,7 +286,7 @@ final class Receiver {
       events.breakDown("a receive buffer that cannot be written");
       return Fate.WAITS;
     }
-    int room = first.writableBytes() - NetHeaderLayout.BYTES;
+    int room = first.writableBytes() - header.bytes();
     if (room >= length) {
       return placeInOne(length);
     }
@@ -296,7 +302,7 @@ final class Receiver {
   private Fate placeInOne(int length) {
     DmaFault fault = storeHeader(1);
     if (fault == DmaFault.NONE) {
-      fault = ring.scatter(first, NetHeaderLayout.BYTES, frame, frameAt, length);
+      fault = ring.scatter(first, header.bytes(), frame, frameAt, length);
     }
     if (fault.mayPass()) {
       queue.leave(first);
@@ -307,7 +313,7 @@ final class Receiver {
       events.dropped(Drop.RX_DMA_FAULT);
       return Fate.DROPPED;
     }
-    queue.complete(first, NetHeaderLayout.BYTES + length);
+    queue.complete(first, header.bytes() + length);
     return Fate.STORED;
   }
 
@@ -315,7 +321,7 @@ final class Receiver {
   private Fate placeInSeveral(int length, int room) {
     int descriptors = first.parts();
     int done = room;
-    DmaFault fault = ring.scatter(first, NetHeaderLayout.BYTES, frame, frameAt, room);
+    DmaFault fault = ring.scatter(first, header.bytes(), frame, frameAt, room);
     note(0, first, first.writableBytes());
     int buffers = 1;
     while (fault == DmaFault.NONE && done < length) {
@@ -391,6 +397,6 @@ final class Receiver {
   private DmaFault storeHeader(int buffers) {
     boolean segments = Offload.gsoType(work) != Offload.GSO_NONE;
     header.describe(work, segments ? software.headerBytes() : 0, buffers);
-    return ring.scatter(first, 0, header.memory(), 0, NetHeaderLayout.BYTES);
+    return ring.scatter(first, 0, header.memory(), 0, header.bytes());
   }
 }

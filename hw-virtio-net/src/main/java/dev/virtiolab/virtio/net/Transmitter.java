@@ -57,6 +57,11 @@ final class Transmitter {
     return held;
   }
 
+  /** Sets the length of the header before each frame. */
+  void headerBytes(int present) {
+    header.bytes(present);
+  }
+
   /**
    * Sets what the driver may leave to do.
    *
@@ -76,6 +81,7 @@ final class Transmitter {
   void reset() {
     resetQueue();
     allowed = 0;
+    header.bytes(NetHeaderLayout.BYTES);
   }
 
   /**
@@ -127,11 +133,11 @@ final class Transmitter {
    *     queue
    */
   private int send() {
-    int length = chain.readableBytes() - NetHeaderLayout.BYTES;
+    int length = chain.readableBytes() - header.bytes();
     if (length < 0) {
       return drop(Drop.TX_SHORT_HEADER);
     }
-    DmaFault fault = queue.ring().gather(chain, 0, header.memory(), 0, NetHeaderLayout.BYTES);
+    DmaFault fault = queue.ring().gather(chain, 0, header.memory(), 0, header.bytes());
     if (fault != DmaFault.NONE) {
       return notReadable(fault);
     }
@@ -168,7 +174,7 @@ final class Transmitter {
     }
     MemorySegment memory = wire.claimed();
     long offset = wire.claimedOffset();
-    DmaFault fault = queue.ring().gather(chain, NetHeaderLayout.BYTES, memory, offset, length);
+    DmaFault fault = queue.ring().gather(chain, header.bytes(), memory, offset, length);
     if (fault != DmaFault.NONE) {
       wire.abort();
       return notReadable(fault);
@@ -196,7 +202,7 @@ final class Transmitter {
 
   /** Takes the frame in {@link #chain} over: from now on only its pieces are looked at. */
   private int beginPieces(int length, long work) {
-    DmaFault fault = queue.ring().gather(chain, NetHeaderLayout.BYTES, whole, 0, length);
+    DmaFault fault = queue.ring().gather(chain, header.bytes(), whole, 0, length);
     if (fault != DmaFault.NONE) {
       return notReadable(fault);
     }

@@ -3,6 +3,7 @@ package dev.virtiolab.virtio.net;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_ACCESS_PLATFORM;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_EVENT_IDX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_INDIRECT_DESC;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_NOTIFY_ON_EMPTY;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_VERSION_1;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VLAN;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VQ;
@@ -18,6 +19,7 @@ import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.queue.QueueCounters;
 import dev.virtiolab.virtio.queue.QueueResume;
 import dev.virtiolab.virtio.queue.SplitQueue;
+import dev.virtiolab.virtio.transport.LegacyDevice;
 import dev.virtiolab.virtio.transport.VirtioDevice;
 import dev.virtiolab.virtio.transport.VirtioTransport;
 import java.util.Objects;
@@ -441,6 +443,11 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   @Override
+  public LegacyDevice legacy() {
+    return LegacyNet.of(offered);
+  }
+
+  @Override
   public int queues() {
     return FeatureBits.has(offered, VIRTIO_NET_F_CTRL_VQ) ? QUEUES : CONTROL_QUEUE;
   }
@@ -494,12 +501,12 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   /**
-   * The address alone can be written, and only before FEATURES_OK: a courtesy to legacy drivers
-   * that QEMU keeps up. A driver that follows the specification never does (5.1.4).
+   * The address alone can be written, and only by a legacy driver without a command for it. Before
+   * FEATURES_OK every driver may be one; one that follows the specification never writes (5.1.4).
    */
   @Override
   public void writeConfigByte(int offset, int value) {
-    if (offset < NetConfigLayout.STATUS && features == 0) {
+    if (offset < NetConfigLayout.STATUS && LegacyNet.mayWriteMac(features)) {
       int shift = 8 * (NetConfigLayout.MAC_BYTES - 1 - offset);
       filter.station(filter.station() & ~(0xffL << shift) | (long) value << shift);
     }
@@ -532,7 +539,9 @@ public final class VirtioNet implements VirtioDevice {
   @Override
   public void featuresAgreed(long agreed) {
     features = agreed;
-    long holding = NetFeatures.consistent(agreed);
+    long holding = NetFeatures.consistent(LegacyNet.translated(agreed));
+    receiver.headerBytes(LegacyNet.headerBytes(agreed));
+    transmitter.headerBytes(LegacyNet.headerBytes(agreed));
     receiver.mergeable(FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF));
     transmitter.allow(NetFeatures.hostWork(holding));
     leaveToDriver(holding);
@@ -573,6 +582,7 @@ public final class VirtioNet implements VirtioDevice {
             FeatureBits.has(features, VIRTIO_F_EVENT_IDX),
             FeatureBits.has(features, VIRTIO_F_INDIRECT_DESC),
             from);
+    started.ring().notifyOnEmpty(FeatureBits.has(features, VIRTIO_F_NOTIFY_ON_EMPTY));
     started.check();
     if (queue == CONTROL_QUEUE) {
       commanded = true; // What was offered before DRIVER_OK may never be kicked for.

@@ -46,6 +46,7 @@ public final class SplitQueue {
   private int mask;
   private boolean eventIdx;
   private boolean indirect;
+  private boolean notifyOnEmpty;
 
   /** A translation may come late. */
   private boolean mayPend;
@@ -197,6 +198,16 @@ public final class SplitQueue {
     toDriver.clear();
     inFlight = QueueResume.NOTHING;
     journal = null;
+    notifyOnEmpty = false;
+  }
+
+  /**
+   * Sets VIRTIO_F_NOTIFY_ON_EMPTY, which only a legacy driver can negotiate, after the queue was
+   * configured: {@link #publish} that leaves the queue empty always wants an interrupt (chapter 6,
+   * "Legacy Interface: Reserved Feature Bits").
+   */
+  public void notifyOnEmpty(boolean negotiated) {
+    notifyOnEmpty = negotiated;
   }
 
   public QueueState state() {
@@ -493,7 +504,9 @@ public final class SplitQueue {
     // the driver's fence between its store of those and its load of used.idx. One of the two sees
     // the other's store, so no interrupt is lost.
     VarHandle.fullFence();
-    boolean wanted = eventIdx ? usedEventPassed(before, generation) : interruptsOn(generation);
+    boolean wanted =
+        (eventIdx ? usedEventPassed(before, generation) : interruptsOn(generation))
+            || (notifyOnEmpty && ranEmpty(generation));
     counters.published(RingIndex.distance(usedNext, before), wanted);
     return wanted;
   }
@@ -741,6 +754,11 @@ public final class SplitQueue {
     }
     int flags = (short) LE16.getOpaque(avail.segment(), at);
     return (flags & SplitQueueLayout.AVAIL_F_NO_INTERRUPT) == 0;
+  }
+
+  /** Whether everything that the driver has made available was taken. */
+  private boolean ranEmpty(long generation) {
+    return availNext == availSeen && readAvailIndex(generation) == Outcome.EMPTY;
   }
 
   private boolean storeUsed16(long offset, int value) {

@@ -18,12 +18,14 @@ final class CommonConfig {
   /** Queues that {@code queue_select} can reach, whether or not the device has them. */
   static final int SELECTABLE_QUEUES = 1024;
 
+  private static final long LOW_WORD = 0xffff_ffffL;
+
   /** What the registers cause outside themselves. */
   interface Effects {
     /** Status was written 0. */
     void resetDevice();
 
-    /** FEATURES_OK stuck. */
+    /** FEATURES_OK stuck, or a driver of the legacy interface begins to use the device. */
     void featuresAgreed(long features);
 
     /** The driver broke a rule that only a reset mends. */
@@ -33,6 +35,10 @@ final class CommonConfig {
   private final VirtioDevice device;
   private final Effects effects;
   private final int vectors;
+
+  /** Bits 0 to 31, as the legacy interface offers them. */
+  private final long legacyOffered;
+
   private final DeviceStatus status = new DeviceStatus();
   private final Negotiation negotiation;
   private final QueueRegisters[] queues = new QueueRegisters[SELECTABLE_QUEUES];
@@ -52,6 +58,12 @@ final class CommonConfig {
     this.effects = effects;
     this.vectors = vectors;
     negotiation = new Negotiation(device.offeredFeatures(), device.requiredFeatures());
+    legacyOffered =
+        LOW_WORD
+            & (device.offeredFeatures()
+                | device.legacy().features()
+                | FeatureBits.VIRTIO_F_ANY_LAYOUT
+                | FeatureBits.VIRTIO_F_BAD_FEATURE);
     for (int i = 0; i < queues.length; i++) {
       queues[i] = new QueueRegisters(0);
     }
@@ -159,6 +171,80 @@ final class CommonConfig {
           QUEUE_NOTIF_CONFIG_DATA ->
           throw new AssertionError("read-only register " + register);
     }
+  }
+
+  // ---- through the legacy interface, where it is another register or means something else
+
+  /** What the legacy interface offers. */
+  long legacyOffered() {
+    return legacyOffered;
+  }
+
+  /** What was accepted through it. */
+  long legacyFeatures() {
+    return negotiation.driverWord(0) & LOW_WORD;
+  }
+
+  /**
+   * The driver accepts bits 0 to 31. What is not offered is not kept, as on QEMU; what holds, holds
+   * from DRIVER_OK on.
+   */
+  void writeLegacyFeatures(long value) {
+    if (negotiation.settled() && (!status.legacy() || status.driverOk())) {
+      return;
+    }
+    boolean bad = (value & FeatureBits.VIRTIO_F_BAD_FEATURE) != 0;
+    negotiation.writeDriverWord(
+        0, (int) ((bad ? device.legacy().assumed() : value) & legacyOffered));
+    arrangeQueues();
+    if (status.legacy()) {
+      agreeLegacy();
+    }
+  }
+
+  /** Where the selected queue begins; 0 for nowhere. */
+  long queueBase() {
+    return queues[queueSelect].descriptorArea();
+  }
+
+  /** Places the selected queue; 0 resets the device, as on QEMU. */
+  void writeQueueBase(long base) {
+    if (base == 0) {
+      effects.resetDevice();
+      return;
+    }
+    queues[queueSelect].place(base);
+    startQueues();
+  }
+
+  /** The driver writes the status: there is no FEATURES_OK. */
+  void writeLegacyStatus(int written) {
+    if (written == 0) {
+      effects.resetDevice();
+      return;
+    }
+    status.write(written, false);
+    if (status.driverOk() && !negotiation.settled()) {
+      status.useLegacy(false);
+      agreeLegacy();
+    }
+    startQueues();
+  }
+
+  /** The driver kicks before DRIVER_OK: if it is there at all, it uses the device already. */
+  void startByKick() {
+    if (!status.driver() || negotiation.settled() && !status.legacy()) {
+      return;
+    }
+    status.useLegacy(true);
+    agreeLegacy();
+    startQueues();
+  }
+
+  private void agreeLegacy() {
+    // Masked again: the other interface may have written the word meanwhile.
+    negotiation.settleLegacy(legacyFeatures() & legacyOffered);
+    effects.featuresAgreed(negotiation.negotiated());
   }
 
   /** The device configuration has changed. */

@@ -1,5 +1,7 @@
 package dev.virtiolab.virtio.transport;
 
+import dev.virtiolab.virtio.queue.SplitQueueLayout;
+
 /**
  * The registers of one virtqueue: what {@code queue_select} selects among (virtio v1.4, 4.1.4.3).
  *
@@ -9,6 +11,8 @@ package dev.virtiolab.virtio.transport;
 final class QueueRegisters {
   /** VIRTIO_MSI_NO_VECTOR (virtio v1.4, 4.1.5.1.2 "MSI-X Vector Configuration"). */
   static final int NO_VECTOR = 0xffff;
+
+  private static final long PAGE_BYTES = 1L << LegacyLayout.PAGE_SHIFT;
 
   private int maxSize;
   private int size;
@@ -73,6 +77,23 @@ final class QueueRegisters {
 
   void enable() {
     enabled = true;
+  }
+
+  /**
+   * Sets everything at once, as the legacy interface does: the three areas are contiguous, the used
+   * ring on the next page (virtio v1.4, 2.7.2 "Legacy Interfaces: A Note on Virtqueue Layout"). A
+   * queue that runs stays where it is, and one that does not exist is nowhere.
+   */
+  void place(long base) {
+    if (started || size == 0) {
+      return;
+    }
+    enabled = true;
+    descriptorArea = base;
+    driverArea = base + SplitQueueLayout.descriptorBytes(size);
+    // With the event fields, negotiated or not: "sizeof(u16)*(3 + qsz)".
+    long end = driverArea + SplitQueueLayout.availBytes(size, true);
+    deviceArea = (end + PAGE_BYTES - 1) & -PAGE_BYTES;
   }
 
   /** Whether the device has been told of the queue. */

@@ -21,6 +21,9 @@ public interface VirtioDevice {
   /** The bits of them without which the device refuses FEATURES_OK. */
   long requiredFeatures();
 
+  /** What it is to drivers that came before version 1. */
+  LegacyDevice legacy();
+
   /** Number of virtqueues, at most 64: the most that the device has under any features. */
   int queues();
 
@@ -54,7 +57,11 @@ public interface VirtioDevice {
   /** The transport introduces itself: called once, before anything else. */
   void plugIn(VirtioTransport transport);
 
-  /** The driver's FEATURES_OK stuck; {@code features} hold until {@link #reset()}. */
+  /**
+   * The driver's FEATURES_OK stuck; {@code features} hold until {@link #reset()}. A driver of the
+   * legacy interface has no such bit and does not accept VIRTIO_F_VERSION_1: what it accepts holds
+   * when it begins to use the device, and may be said anew until it sets DRIVER_OK.
+   */
   void featuresAgreed(long features);
 
   /**

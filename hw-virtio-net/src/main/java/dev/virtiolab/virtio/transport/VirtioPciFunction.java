@@ -25,9 +25,10 @@ import dev.virtiolab.virtio.feature.FeatureBits;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * A virtio device as a PCI function (virtio v1.4, 4.1 "Virtio Over PCI Bus"), as QEMU presents it
- * with {@code disable-legacy=on}: MSI-X in BAR 1, the four structures of the package's picture in
- * BAR 4. Where it differs from QEMU, docs/adr/0002-where-we-differ-from-qemu.md says why.
+ * A virtio device as a PCI function (virtio v1.4, 4.1 "Virtio Over PCI Bus"), as QEMU presents it:
+ * MSI-X in BAR 1, the four structures of the package's picture in BAR 4, and the legacy interface,
+ * if it has one, in BAR 0. Where it differs from QEMU, docs/adr/0002-where-we-differ-from-qemu.md
+ * says why.
  *
  * <p>An access to BAR 4 is taken apart into naturally aligned ones of at most 4 bytes, lowest
  * first. The function's lock is the device's: registers and batches of frames exclude each other.
@@ -36,6 +37,9 @@ import java.util.concurrent.locks.ReentrantLock;
 public final class VirtioPciFunction extends PciFunction {
   /** The BAR that holds the virtio structures. */
   public static final int REGISTER_BAR = 4;
+
+  /** The BAR that holds the legacy interface. */
+  public static final int LEGACY_BAR = 0;
 
   private static final int VENDOR_ID = 0x1af4;
   private static final int FIRST_DEVICE_ID = 0x1040;
@@ -75,10 +79,12 @@ public final class VirtioPciFunction extends PciFunction {
   private final DeviceMemory memory;
   private final CommonConfig common;
   private final MsiX msix;
+  private final DeviceKind kind;
   private final boolean express;
   private int isr;
 
   private VirtioPciFunction(
+      DeviceKind kind,
       VirtioDevice device,
       boolean express,
       BusMemory platform,
@@ -86,18 +92,20 @@ public final class VirtioPciFunction extends PciFunction {
       MessageTarget messages,
       InterruptPin pin) {
     super(
-        new FunctionIdentity(
-            VENDOR_ID,
-            FIRST_DEVICE_ID + device.deviceId(),
-            REVISION,
-            device.pciClass(),
-            SUBSYSTEM_VENDOR_ID,
-            SUBSYSTEM_ID,
-            INTA),
+        identity(kind, device),
         express ? ConfigSpace.EXPRESS_BYTES : ConfigSpace.CONVENTIONAL_BYTES,
         messages,
         pin);
+    if (kind.isLegacy()
+        && FeatureBits.has(device.offeredFeatures(), FeatureBits.VIRTIO_F_ACCESS_PLATFORM)) {
+      throw new IllegalArgumentException(
+          "VIRTIO_F_ACCESS_PLATFORM with a legacy interface, which has no such bit");
+    }
+    if (express && !kind.isModern()) {
+      throw new IllegalArgumentException("a legacy device is no PCI Express function");
+    }
     this.device = device;
+    this.kind = kind;
     this.express = express;
     memory = new DeviceMemory(busMaster(platform), busMaster(physical));
     // One for each queue, and one for the configuration: what QEMU gives it, too.
@@ -109,15 +117,45 @@ public final class VirtioPciFunction extends PciFunction {
       addPowerManagement(0x7c, false);
       next = 0x84;
     }
-    next = addStructure(next, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_OFFSET);
-    next = addStructure(next, VIRTIO_PCI_CAP_ISR_CFG, ISR_OFFSET);
-    next = addStructure(next, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFFSET);
-    next = addStructure(next, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFFSET);
-    next = addWindow(next);
+    if (kind.isModern()) {
+      next = addStructure(next, VIRTIO_PCI_CAP_COMMON_CFG, COMMON_OFFSET);
+      next = addStructure(next, VIRTIO_PCI_CAP_ISR_CFG, ISR_OFFSET);
+      next = addStructure(next, VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_OFFSET);
+      next = addStructure(next, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFFSET);
+      next = addWindow(next);
+    }
+    if (kind.isLegacy()) {
+      addBar(
+          LEGACY_BAR,
+          BarType.IO,
+          LegacyRegisters.barBytes(device.configBytes()),
+          new LegacyRegisters(common, new LegacyPorts()));
+    }
     msix = addMsiX(next, vectors, MSIX_BAR, MSIX_BAR_BYTES, 0, MSIX_PENDING_OFFSET);
-    addBar(
-        REGISTER_BAR, BarType.MEMORY_64_PREFETCHABLE, REGISTER_BAR_BYTES, new RegisterBarHandler());
+    if (kind.isModern()) {
+      addBar(
+          REGISTER_BAR,
+          BarType.MEMORY_64_PREFETCHABLE,
+          REGISTER_BAR_BYTES,
+          new RegisterBarHandler());
+    }
     device.plugIn(new Transport());
+  }
+
+  /**
+   * "Transitional devices MUST have a PCI Revision ID of 0" and their Subsystem Device ID is the
+   * Virtio Device ID (4.1.2.3 "Legacy Interfaces: A Note on PCI Device Discovery").
+   */
+  private static FunctionIdentity identity(DeviceKind kind, VirtioDevice device) {
+    boolean legacy = kind.isLegacy();
+    return new FunctionIdentity(
+        VENDOR_ID,
+        legacy ? device.legacy().pciDeviceId() : FIRST_DEVICE_ID + device.deviceId(),
+        legacy ? 0 : REVISION,
+        device.pciClass(),
+        SUBSYSTEM_VENDOR_ID,
+        legacy ? device.deviceId() : SUBSYSTEM_ID,
+        INTA);
   }
 
   /**
@@ -138,7 +176,7 @@ public final class VirtioPciFunction extends PciFunction {
       BusMemory physical,
       MessageTarget messages,
       InterruptPin pin) {
-    return new VirtioPciFunction(device, false, platform, physical, messages, pin);
+    return of(DeviceKind.MODERN, false, device, platform, physical, messages, pin);
   }
 
   /**
@@ -151,7 +189,33 @@ public final class VirtioPciFunction extends PciFunction {
       BusMemory physical,
       MessageTarget messages,
       InterruptPin pin) {
-    return new VirtioPciFunction(device, true, platform, physical, messages, pin);
+    return of(DeviceKind.MODERN, true, device, platform, physical, messages, pin);
+  }
+
+  /**
+   * Either of the two, of any kind. Where there is a legacy interface, {@code platform} is never
+   * asked.
+   *
+   * @param kind which interfaces it has; a legacy device is a conventional function
+   * @param express whether it is for a slot behind a root port
+   * @throws IllegalArgumentException if there cannot be such a function: a legacy interface with
+   *     VIRTIO_F_ACCESS_PLATFORM offered, or a legacy device as a PCI Express function; otherwise
+   *     as {@link #conventional}
+   */
+  public static VirtioPciFunction of(
+      DeviceKind kind,
+      boolean express,
+      VirtioDevice device,
+      BusMemory platform,
+      BusMemory physical,
+      MessageTarget messages,
+      InterruptPin pin) {
+    return new VirtioPciFunction(kind, device, express, platform, physical, messages, pin);
+  }
+
+  /** Which interfaces it has. */
+  public DeviceKind kind() {
+    return kind;
   }
 
   /** Whether this is the function for a slot behind a root port. */
@@ -208,6 +272,11 @@ public final class VirtioPciFunction extends PciFunction {
     } finally {
       lock().unlock();
     }
+  }
+
+  /** How many queues there are, for a driver that has written what this one has. */
+  int queues() {
+    return device.queues(common.negotiation().wanted());
   }
 
   /** Bytes of the device-specific configuration. */
@@ -389,7 +458,7 @@ public final class VirtioPciFunction extends PciFunction {
    * Bytes of the largest naturally aligned access at {@code offset}: 1, 2 or 4, within what is
    * left.
    */
-  private static int piece(long offset, int left) {
+  static int piece(long offset, int left) {
     int aligned = (int) Long.lowestOneBit(offset | 4);
     return Math.min(aligned, Integer.highestOneBit(left));
   }
@@ -446,9 +515,46 @@ public final class VirtioPciFunction extends PciFunction {
    * matter. No lock: a driver never waits for a batch of frames.
    */
   private void notifyQueue(long offset) {
-    long queue = (offset - NOTIFY_OFFSET) / NOTIFY_OFF_MULTIPLIER;
+    kick((offset - NOTIFY_OFFSET) / NOTIFY_OFF_MULTIPLIER);
+  }
+
+  private void kick(long queue) {
     if (queue < device.queues()) {
       device.kick((int) queue);
+    }
+  }
+
+  // ---- BAR 0
+
+  private final class LegacyPorts implements LegacyRegisters.Ports {
+    @Override
+    public ReentrantLock lock() {
+      return VirtioPciFunction.this.lock();
+    }
+
+    @Override
+    public boolean msixEnabled() {
+      return msix.enabled();
+    }
+
+    @Override
+    public int takeIsr() {
+      return VirtioPciFunction.this.takeIsr();
+    }
+
+    @Override
+    public long readConfig(int offset, int bytes) {
+      return readDeviceConfig(offset, bytes);
+    }
+
+    @Override
+    public void writeConfig(int offset, int bytes, long value) {
+      writeDeviceConfig(offset, bytes, value);
+    }
+
+    @Override
+    public void kick(long queue) {
+      VirtioPciFunction.this.kick(queue);
     }
   }
 

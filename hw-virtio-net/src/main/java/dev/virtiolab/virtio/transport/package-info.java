@@ -11,6 +11,10 @@
  *   0x4000  +------------------------+
  * </pre>
  *
+ * <p>A transitional device has the legacy interface too, in as many I/O ports of BAR 0 as its
+ * configuration needs; a legacy device has nothing else. Both lead to the same registers ({@link
+ * dev.virtiolab.virtio.transport.DeviceKind}).
+ *
  * <p>{@link dev.virtiolab.virtio.transport.VirtioPciFunction} is the door; {@link
  * dev.virtiolab.virtio.transport.VirtioDevice} is the seam to what is behind it. Register accesses
  * come from any thread and are serialised by the device's lock, except notify writes, which take no

@@ -37,6 +37,24 @@ class DeviceStatusTest {
     }
   }
 
+  /** 3.1.2: a legacy driver has no FEATURES_OK, and may use the device before DRIVER_OK. */
+  @Test
+  void legacyDriverNeedsDriverOkOrOneKick() {
+    for (int bits = 0; bits < 256; bits++) {
+      boolean stopped = (bits & 64) != 0 || (bits & 128) != 0;
+      DeviceStatus status = at(bits);
+      status.useLegacy(false);
+      assertEquals((bits & 4) != 0 && !stopped, status.live(), "bits=" + bits);
+      status.useLegacy(true);
+      assertEquals(!stopped, status.live(), "by a kick, bits=" + bits);
+      status.useLegacy(false);
+      assertEquals(!stopped, status.live(), "it has kicked, bits=" + bits);
+      status.reset();
+      status.write(7, false);
+      assertEquals(false, status.live(), "the next driver's DRIVER_OK alone");
+    }
+  }
+
   @Test
   void driverCannotWriteDeviceNeedsResetAway() {
     DeviceStatus status = at(0xf);

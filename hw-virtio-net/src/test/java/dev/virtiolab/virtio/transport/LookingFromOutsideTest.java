@@ -14,14 +14,18 @@ import dev.virtiolab.pci.memory.MappingGeneration;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.fixture.DriverRing;
+import dev.virtiolab.virtio.fixture.LegacyDriver;
 import dev.virtiolab.virtio.fixture.TestNic;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** What somebody who is not the driver can learn of a device, and do in its place. */
 class LookingFromOutsideTest {
@@ -146,6 +150,40 @@ class LookingFromOutsideTest {
       nic.function.configWrite(4, 2, 3);
       assertEquals(DmaFault.BUS_MASTER_DISABLED, write(nic, BUFFER));
       assertEquals(1, nic.function.deviceMemory().faults());
+    }
+  }
+
+  /** A dump of the registers names every field of what there is, and changes none. */
+  @ParameterizedTest
+  @EnumSource
+  void registerMapShowsTheInterfacesOfEachKind(DeviceKind kind) {
+    try (TestNic nic = TestNic.of(kind)) {
+      LegacyDriver driver = new LegacyDriver(nic);
+      if (kind.isLegacy()) {
+        driver.start(LegacyDriver.MAC_AND_STATUS);
+        driver.write(LegacyDriver.QUEUE_SELECT, 2, 1);
+        driver.send(TestNic.frame(60, 1));
+        nic.device.poll(8);
+      }
+      List<RegisterMap.Register> registers = RegisterMap.of(nic.function);
+      assertEquals(
+          kind.isModern(), registers.stream().anyMatch(each -> each.structure().equals("common")));
+      for (RegisterMap.Register each : registers) {
+        assertEquals(each.structure().equals("legacy") ? 0 : 4, each.bar(), each.name());
+      }
+      List<RegisterMap.Register> ports =
+          registers.stream().filter(each -> each.bar() == 0).toList();
+      assertEquals(kind.isLegacy() ? 2 + 3 * 2 + 4 + 8 : 0, ports.size());
+      if (kind.isLegacy()) {
+        assertEquals(
+            List.of(16L, 32L, 0L),
+            ports.stream()
+                .filter(each -> each.name().equals("queue_address"))
+                .map(RegisterMap.Register::value)
+                .toList());
+        assertEquals(1, driver.read(LegacyDriver.QUEUE_SELECT, 2), "looking changes nothing");
+        assertEquals(1, driver.isr());
+      }
     }
   }
 }

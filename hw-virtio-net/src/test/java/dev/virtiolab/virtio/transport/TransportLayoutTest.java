@@ -52,6 +52,50 @@ class TransportLayoutTest {
     assertEquals(0x3c, offset);
   }
 
+  /** Virtio v1.4, 4.1.4.10: bits of each field in the order of the table. */
+  @Test
+  void legacyStructureIsTheSpecificationsTable() {
+    int[] bits = {32, 32, 32, 16, 16, 16, 8, 8, 16, 16};
+    int[] offsets = {
+      LegacyLayout.DEVICE_FEATURES,
+      LegacyLayout.DRIVER_FEATURES,
+      LegacyLayout.QUEUE_ADDRESS,
+      LegacyLayout.QUEUE_SIZE,
+      LegacyLayout.QUEUE_SELECT,
+      LegacyLayout.QUEUE_NOTIFY,
+      LegacyLayout.DEVICE_STATUS,
+      LegacyLayout.ISR_STATUS,
+      LegacyLayout.CONFIG_MSIX_VECTOR,
+      LegacyLayout.QUEUE_MSIX_VECTOR
+    };
+    int at = 0;
+    for (int i = 0; i < bits.length; i++) {
+      assertEquals(at, offsets[i], "field " + i);
+      at += bits[i] / 8;
+    }
+    assertEquals(24, at);
+    assertEquals(24, LegacyLayout.CONFIG_WITH_MSIX);
+    assertEquals(20, LegacyLayout.CONFIG_WITHOUT_MSIX);
+    assertEquals(4096, 1 << LegacyLayout.PAGE_SHIFT);
+  }
+
+  /** 2.7.2: each part where virtq_size and struct virtq have it, for every size. */
+  @Test
+  void legacyQueueLiesAsItsLayoutSays() {
+    for (int size = 1; size <= 32768; size *= 2) {
+      QueueRegisters queue = new QueueRegisters(size);
+      queue.place(0x10_0000);
+      long avail = 0x10_0000 + 16L * size;
+      long used = avail + 2L * (3 + size);
+      while (used % 4096 != 0) {
+        used++;
+      }
+      assertEquals(0x10_0000, queue.descriptorArea());
+      assertEquals(avail, queue.driverArea());
+      assertEquals(used, queue.deviceArea());
+    }
+  }
+
   @Test
   void everyOffsetDecodesToTheRegisterThatBeginsThereOrToNone() {
     for (int offset = 0; offset < 0x1000; offset++) {
