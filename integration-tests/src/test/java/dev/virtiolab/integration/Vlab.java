@@ -35,6 +35,9 @@ final class Vlab implements AutoCloseable {
 
   private static final int NOBODY = 65534;
 
+  /** The lab's program. */
+  static final String MAIN = "dev.virtiolab.lab.cli.Main";
+
   /** How a run ended. */
   record Ended(int exitCode, String out, String err) {}
 
@@ -123,6 +126,15 @@ final class Vlab implements AutoCloseable {
     }
   }
 
+  /** Java, for something short. */
+  static List<String> java() {
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-XX:-UsePerfData",
+        "-XX:TieredStopAtLevel=1",
+        "--enable-native-access=ALL-UNNAMED");
+  }
+
   /** Adds options of the Java virtual machine, as VLAB_JAVA_OPTS does. */
   Vlab java(String... options) {
     javaOptions.addAll(List.of(options));
@@ -190,21 +202,15 @@ final class Vlab implements AutoCloseable {
               "--no-new-privs"));
     }
     command.addAll(bounds);
+    command.addAll(java());
+    command.addAll(Installation.options());
     command.addAll(
         List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:-UsePerfData",
-            "-XX:TieredStopAtLevel=1",
-            "--enable-native-access=ALL-UNNAMED",
             "-Djava.io.tmpdir=" + folder.resolve("tmp"),
             "-Duser.home=" + folder.resolve("home"),
             "-Djna.tmpdir=" + folder.resolve("tmp")));
     command.addAll(javaOptions);
-    command.addAll(
-        List.of(
-            "-cp",
-            tunMode.isPresent() ? readableClassPath() : System.getProperty("java.class.path"),
-            "dev.virtiolab.lab.cli.Main"));
+    command.addAll(List.of("-cp", Installation.classPath(), MAIN));
     command.addAll(List.of(arguments));
     try {
       ProcessBuilder builder =
@@ -400,21 +406,14 @@ final class Vlab implements AutoCloseable {
   Process inNetworkOf(String words, Class<?> program, String... arguments) {
     long child = child(words);
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                "nsenter",
-                "--target",
-                Long.toString(child),
-                "--net",
-                "--",
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:-UsePerfData",
-                "-XX:TieredStopAtLevel=1",
-                "--enable-native-access=ALL-UNNAMED",
-                "-Djna.tmpdir=" + folder.resolve("tmp"),
-                "-cp",
-                System.getProperty("java.class.path"),
-                program.getName()));
+        new ArrayList<>(List.of("nsenter", "--target", Long.toString(child), "--net", "--"));
+    command.addAll(java());
+    command.addAll(
+        List.of(
+            "-Djna.tmpdir=" + folder.resolve("tmp"),
+            "-cp",
+            System.getProperty("java.class.path"),
+            program.getName()));
     command.addAll(List.of(arguments));
     try {
       return new ProcessBuilder(command).redirectErrorStream(true).start();
@@ -512,40 +511,6 @@ final class Vlab implements AutoCloseable {
       return Files.readString(folder.resolve(stream));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  /** The class path, copied to where an ordinary user may read it. */
-  private String readableClassPath() {
-    Path copy = folder.resolve("classes");
-    List<String> entries = new ArrayList<>();
-    try {
-      Files.createDirectory(copy);
-      Files.setPosixFilePermissions(copy, PosixFilePermissions.fromString("rwxr-xr-x"));
-      for (String entry : System.getProperty("java.class.path").split(":")) {
-        Path source = Path.of(entry);
-        if (Files.exists(source)) {
-          Path target = copy.resolve(entries.size() + "-" + source.getFileName());
-          copyAll(source, target);
-          entries.add(target.toString());
-        }
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return String.join(":", entries);
-  }
-
-  private static void copyAll(Path source, Path target) throws IOException {
-    List<Path> files;
-    try (Stream<Path> walk = Files.walk(source)) {
-      files = walk.toList();
-    }
-    for (Path file : files) {
-      Path to = target.resolve(source.relativize(file).toString());
-      Files.copy(file, to);
-      Files.setPosixFilePermissions(
-          to, PosixFilePermissions.fromString(Files.isDirectory(to) ? "rwxr-xr-x" : "rw-r--r--"));
     }
   }
 
