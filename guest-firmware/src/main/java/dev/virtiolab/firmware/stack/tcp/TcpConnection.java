@@ -26,12 +26,6 @@ public final class TcpConnection implements AutoCloseable {
   /** How long a connection that its user has left may take to end. */
   static final long ORPHAN_NANOS = 300_000_000_000L;
 
-  /** RFC 9293, 3.8.6.3: less than half a second. */
-  static final long DELAYED_ACK_NANOS = 40_000_000L;
-
-  /** Between two answers to segments that are not acceptable: RFC 5961, section 7. */
-  static final long CHALLENGE_NANOS = 500_000_000L;
-
   /** What a peer without the option takes: RFC 9293, 3.7.1. */
   static final int DEFAULT_MSS = 536;
 
@@ -48,6 +42,7 @@ public final class TcpConnection implements AutoCloseable {
 
   private final TcpSender sender = new TcpSender(BUFFER_BYTES);
   private final TcpReceiver receiver = new TcpReceiver(BUFFER_BYTES);
+  private final Acknowledgments acknowledgments = new Acknowledgments();
 
   private TcpState state;
   private TcpError error;
@@ -60,13 +55,6 @@ public final class TcpConnection implements AutoCloseable {
   private int peerMss = DEFAULT_MSS;
   private boolean mayFragment;
 
-  private boolean ackNow;
-  private boolean ackArmed;
-  private long ackDueNanos;
-  private int unacknowledgedBytes;
-  private int largestSegment;
-  private boolean challenged;
-  private long challengedNanos;
   private long timeWaitNanos;
   private boolean outputWanted;
 
@@ -142,7 +130,7 @@ public final class TcpConnection implements AutoCloseable {
     int given = receiver.read(to, at, length);
     if (given > 0) {
       if (receiver.isUpdateDue() && state.receivesData()) {
-        ackNow = true;
+        acknowledgments.demand();
         outputWanted = true;
       }
       return given;
@@ -234,8 +222,7 @@ public final class TcpConnection implements AutoCloseable {
     become(TcpState.CLOSED);
     sender.disarm();
     outputWanted = false;
-    ackNow = false;
-    ackArmed = false;
+    acknowledgments.cancel();
     tcp.forget(this);
   }
 
@@ -278,7 +265,7 @@ public final class TcpConnection implements AutoCloseable {
         scaled ? WINDOW_SCALE : TcpSegment.NO_SCALE,
         now);
     sender.synSent(now);
-    ackNow = false;
+    acknowledgments.sent();
   }
 
   /** The peer has our SYN, and we have its. */
@@ -323,7 +310,7 @@ public final class TcpConnection implements AutoCloseable {
       learn(segment);
       if (acknowledged) {
         establish(segment, now);
-        ackNow = true;
+        acknowledgments.demand();
         // Data or a FIN that came along is not acknowledged, and comes again.
       } else {
         become(TcpState.SYN_RECEIVED); // both have opened
@@ -395,7 +382,7 @@ public final class TcpConnection implements AutoCloseable {
   private void repeatedSyn(TcpSegment segment, long now) {
     if (segment.isAck() && segment.acknowledgment() == sender.next()) {
       establish(segment, now);
-      ackNow = true;
+      acknowledgments.demand();
     } else if (!segment.isAck()) {
       sendSyn(now);
     }
@@ -428,7 +415,7 @@ public final class TcpConnection implements AutoCloseable {
 
   private void text(TcpSegment segment, long now) {
     if (!state.receivesData()) {
-      ackNow = true; // all of it was there, its FIN included
+      acknowledgments.demand(); // all of it was there, its FIN included
       return;
     }
     if (orphan && segment.dataLength() > 0) {
@@ -447,15 +434,11 @@ public final class TcpConnection implements AutoCloseable {
     if (!moved) {
       counters.increment(StackCounter.TCP_NOT_IN_ORDER);
     }
-    unacknowledgedBytes += receiver.next() - before;
-    largestSegment = Math.max(largestSegment, segment.dataLength());
-    // RFC 5681, 4.2: at once where something is amiss, or two full segments are there.
-    if (!moved || gap || receiver.isFinished() || unacknowledgedBytes >= 2 * largestSegment) {
-      ackNow = true;
-    } else if (!ackArmed) {
-      ackArmed = true;
-      ackDueNanos = now + DELAYED_ACK_NANOS;
-    }
+    acknowledgments.came(
+        receiver.next() - before,
+        segment.dataLength(),
+        !moved || gap || receiver.isFinished(),
+        now);
     if (receiver.isFinished()) {
       finished(now);
     }
@@ -473,24 +456,21 @@ public final class TcpConnection implements AutoCloseable {
   private void waitOut(long now) {
     become(TcpState.TIME_WAIT);
     timeWaitNanos = now;
-    sender.disarm();
+    sender.finish();
   }
 
   /** "Send an acknowledgment"; one that takes no numbers gets few, lest two hosts never end. */
   private void answerUnacceptable(TcpSegment segment, long now) {
     if (segment.sequenceLength() > 0 && !segment.isSyn()) {
-      ackNow = true;
+      acknowledgments.demand();
     } else {
       challenge(now);
     }
   }
 
   private void challenge(long now) {
-    if (!challenged || now - challengedNanos >= CHALLENGE_NANOS) {
-      challenged = true;
-      challengedNanos = now;
+    if (acknowledgments.challenge(now)) {
       counters.increment(StackCounter.TCP_CHALLENGES);
-      ackNow = true;
     }
   }
 
@@ -543,10 +523,7 @@ public final class TcpConnection implements AutoCloseable {
   // ---- time
 
   void tick(long now) {
-    if (ackArmed && now - ackDueNanos >= 0) {
-      ackNow = true;
-      outputWanted = true;
-    }
+    outputWanted |= acknowledgments.tick(now);
     long giveUp = isEstablished() ? TcpSender.GIVE_UP_NANOS : TcpSender.GIVE_UP_SYN_NANOS;
     switch (sender.tick(giveUp, now)) {
       case WAITING -> {}
@@ -600,10 +577,10 @@ public final class TcpConnection implements AutoCloseable {
       }
       sender.rest(now);
     }
-    if (ackNow) {
+    if (acknowledgments.isDue()) {
       int window = receiver.windowField();
       writer.bare(peer, TcpLayout.ACK, sender.next(), receiver.next(), window, now);
-      acknowledgmentSent();
+      acknowledgments.sent();
     }
     outputWanted = false;
     return false;
@@ -630,13 +607,7 @@ public final class TcpConnection implements AutoCloseable {
     if (sender.sent(now)) {
       counters.increment(StackCounter.TCP_RETRANSMITTED);
     }
-    acknowledgmentSent();
-  }
-
-  private void acknowledgmentSent() {
-    ackNow = false;
-    ackArmed = false;
-    unacknowledgedBytes = 0;
+    acknowledgments.sent();
   }
 
   // ---- for the table

@@ -99,6 +99,7 @@ final class TcpReceiver {
     if (finKnown && !finished && nxt == fin) {
       finished = true;
       nxt++;
+      letGo();
     }
     return nxt != before;
   }
@@ -192,8 +193,21 @@ final class TcpReceiver {
     if (given > 0) {
       ring.get(read, to, at, given);
       read += given;
+      letGo();
     }
     return given;
+  }
+
+  /** Nothing will come, and nothing is to be read: a connection lives on for a minute or more. */
+  private void letGo() {
+    if (finished && available() == 0) {
+      ring = null;
+    }
+  }
+
+  /** Whether it holds a buffer. */
+  boolean holdsBuffer() {
+    return ring != null;
   }
 
   /** What the window field of the next segment says; it counts as said. */

@@ -371,6 +371,12 @@ final class TcpSender {
     armed = false;
   }
 
+  /** All is acknowledged, the FIN included: nothing will be sent any more. */
+  void finish() {
+    armed = false;
+    ring = null; // a connection waits out its time for a minute
+  }
+
   // ---- what it looks like
 
   /** Whether all that was queued, and the FIN, is acknowledged. */
@@ -394,6 +400,11 @@ final class TcpSender {
 
   int mss() {
     return mss;
+  }
+
+  /** Whether it holds a buffer. */
+  boolean holdsBuffer() {
+    return ring != null;
   }
 
   /** What the peer takes, in bytes. */

@@ -17,6 +17,7 @@ import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.StackCounter;
 import dev.virtiolab.firmware.stack.tcp.ScriptedPeer.Segment;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -168,6 +169,29 @@ class StateTest {
     peer.say(FIN | ACK, ISN + 1, mine + 1);
     assertEquals(ISN + 2, peer.one().acknowledgment());
     assertEquals(TcpState.TIME_WAIT, connection.state());
+  }
+
+  /** It lasts a minute, and there may be thousands; what nobody has read stays. */
+  @Test
+  void aConnectionInTimeWaitHoldsNoBuffers() {
+    TcpConnection connection = peer.established();
+    send(connection, 5);
+    assertEquals(5, peer.one().data().length);
+    int mine = connection.sender().next();
+    peer.say(ACK, ISN + 1, mine, (byte) 9);
+    connection.shutdownOutput();
+    peer.pass(TcpHost.SECOND);
+    assertTrue(connection.sender().holdsBuffer() && connection.receiver().holdsBuffer());
+    peer.say(FIN | ACK, ISN + 2, mine + 1);
+    assertEquals(ISN + 3, peer.one().acknowledgment());
+    assertEquals(TcpState.TIME_WAIT, connection.state());
+    assertFalse(connection.sender().holdsBuffer());
+
+    MemorySegment read = MemorySegment.ofArray(new byte[2]);
+    assertEquals(1, connection.receive(read, 0, 2));
+    assertEquals(9, read.get(ValueLayout.JAVA_BYTE, 0));
+    assertFalse(connection.receiver().holdsBuffer());
+    assertEquals(-1, connection.receive(read, 0, 2));
   }
 
   @Test
