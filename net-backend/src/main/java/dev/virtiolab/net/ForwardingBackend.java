@@ -73,6 +73,11 @@ public abstract class ForwardingBackend implements NetBackend {
   }
 
   @Override
+  public void attach(boolean on) {
+    inner.attach(on);
+  }
+
+  @Override
   public void release() {
     inner.release();
   }

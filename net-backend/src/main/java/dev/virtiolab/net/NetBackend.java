@@ -97,6 +97,13 @@ public interface NetBackend extends AutoCloseable {
    */
   default void accept(int kinds) {}
 
+  /**
+   * Lets one of several queues of an interface take part in what arrives, or leaves it out: it then
+   * has no frames, and those that wait in it are lost. Of several queues the first takes part at
+   * first, alone. A wire that is not one of several always does.
+   */
+  default void attach(boolean on) {}
+
   /** Consumes the frame that {@link #peek()} found. */
   void release();
 

@@ -6,6 +6,7 @@ import dev.virtiolab.posix.Tap;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 
 /**
  * A TAP interface of the kernel: what the guest sends the host receives on it, and the other way
@@ -61,6 +62,10 @@ public final class TapBackend implements NetBackend {
   private int claimLength;
   private int peekLength;
   private boolean closed;
+
+  /** Whether this queue takes part in what the kernel sends. */
+  private boolean attached = true;
+
   private volatile boolean gone;
   private volatile Runnable wake = () -> {};
 
@@ -83,6 +88,23 @@ public final class TapBackend implements NetBackend {
    */
   public static TapBackend open(String name) {
     return new TapBackend(Tap.open(name, HEADER_BYTES));
+  }
+
+  /**
+   * Makes an interface with several queues, each a wire of its own for one pair of a NIC's: the
+   * kernel sends the frames of a flow by the queue that the flow last came from. The first queue is
+   * {@linkplain #attach attached}, the others are not.
+   *
+   * <p>The interface is gone when all are closed. Otherwise as {@link #open}.
+   *
+   * @param queues from 1 to {@link Tap#MAX_QUEUES}
+   */
+  public static List<TapBackend> openQueues(String name, int queues) {
+    List<TapBackend> opened =
+        Tap.openQueues(name, HEADER_BYTES, queues).stream().map(TapBackend::new).toList();
+    // The last first, so that the kernel's numbers of the others stay as they are.
+    opened.reversed().stream().limit(queues - 1L).forEach(queue -> queue.attach(false));
+    return opened;
   }
 
   /** The interface's name. */
@@ -153,7 +175,7 @@ public final class TapBackend implements NetBackend {
 
   @Override
   public int peek() {
-    if (peekLength != 0 || gone) {
+    if (peekLength != 0 || gone || !attached) {
       return peekLength;
     }
     for (int skipped = 0; skipped < SKIP_LIMIT; skipped++) {
@@ -200,6 +222,22 @@ public final class TapBackend implements NetBackend {
     }
     if (bits != accepted && tap.offload(bits)) {
       accepted = bits;
+    }
+  }
+
+  @Override
+  public void attach(boolean on) {
+    if (on == attached || gone) {
+      return;
+    }
+    if (!tap.attach(on)) {
+      LOG.log(System.Logger.Level.WARNING, "{0}: a queue stays {1}", tap.name(), on ? "out" : "in");
+      return;
+    }
+    attached = on;
+    if (peekLength != 0) {
+      peekLength = 0; // as what waited in the kernel
+      counters.lostIn();
     }
   }
 

@@ -3,6 +3,7 @@ package dev.virtiolab.posix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 
 /**
  * Waits for any of a few descriptors to become readable, or writable: ppoll(2). Nothing is
@@ -38,6 +39,10 @@ public final class Poll implements AutoCloseable {
   private final MemorySegment fds;
   private final MemorySegment timeout;
   private final int capacity;
+
+  /** The descriptors, also where they are left out for now; -1 once they have failed. */
+  private final int[] watched;
+
   private int count;
 
   /**
@@ -48,6 +53,7 @@ public final class Poll implements AutoCloseable {
       throw new IllegalArgumentException("capacity must be at least 1, got " + capacity);
     }
     this.capacity = capacity;
+    watched = new int[capacity];
     fds = arena.allocate((long) capacity * POLLFD_BYTES, Long.BYTES);
     timeout = arena.allocate(TIMESPEC_BYTES, Long.BYTES);
   }
@@ -72,10 +78,17 @@ public final class Poll implements AutoCloseable {
       throw new IllegalStateException("room for " + capacity + " descriptors only");
     }
     long at = at(count);
+    watched[count] = fd;
     fds.set(ValueLayout.JAVA_INT, at + FD, fd);
     fds.set(ValueLayout.JAVA_SHORT, at + EVENTS, events);
     fds.set(ValueLayout.JAVA_SHORT, at + REVENTS, (short) 0);
     return count++;
+  }
+
+  /** Leaves descriptor {@code index} out from the next {@link #await} on, or does so no more. */
+  public void watch(int index, boolean on) {
+    fds.set(
+        ValueLayout.JAVA_INT, at(Objects.checkIndex(index, count)) + FD, on ? watched[index] : -1);
   }
 
   /**
@@ -134,6 +147,7 @@ public final class Poll implements AutoCloseable {
   private void dropFailed() {
     for (int i = 0; i < count; i++) {
       if (failed(i)) {
+        watched[i] = -1;
         fds.set(ValueLayout.JAVA_INT, at(i) + FD, -1);
       }
     }

@@ -4,6 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -29,12 +31,19 @@ public final class Tap implements AutoCloseable {
   private static final int IFR_FLAGS = 16;
 
   private static final short IFF_TAP = 0x0002;
+  private static final short IFF_MULTI_QUEUE = 0x0100;
+  private static final short IFF_ATTACH_QUEUE = 0x0200;
+  private static final short IFF_DETACH_QUEUE = 0x0400;
   private static final short IFF_NO_PI = 0x1000;
   private static final short IFF_VNET_HDR = 0x4000;
 
   private static final long TUNSETIFF = 0x400454caL;
   private static final long TUNSETOFFLOAD = 0x400454d0L;
   private static final long TUNSETVNETHDRSZ = 0x400454d8L;
+  private static final long TUNSETQUEUE = 0x400454d9L;
+
+  /** MAX_TAP_QUEUES of the kernel. */
+  public static final int MAX_QUEUES = 256;
 
   private final OwnedFd fd;
   private final String name;
@@ -63,6 +72,34 @@ public final class Tap implements AutoCloseable {
    *     where it is no name for an interface
    */
   public static Tap open(String name, int vnetHeaderBytes) {
+    return open(name, vnetHeaderBytes, 0);
+  }
+
+  /**
+   * Makes an interface with several queues, each with a descriptor of its own: what is written to
+   * one comes back, of the same flow, by that one. All of them are attached.
+   *
+   * <p>Otherwise as {@link #open(String, int)}; the interface is gone when the last is closed.
+   *
+   * @param queues from 1 to {@value #MAX_QUEUES}
+   */
+  public static List<Tap> openQueues(String name, int vnetHeaderBytes, int queues) {
+    if (queues < 1 || queues > MAX_QUEUES) {
+      throw new IllegalArgumentException("queues=" + queues + "; it is 1 to " + MAX_QUEUES);
+    }
+    List<Tap> opened = new ArrayList<>();
+    try {
+      for (int i = 0; i < queues; i++) {
+        opened.add(open(i == 0 ? name : opened.getFirst().name, vnetHeaderBytes, IFF_MULTI_QUEUE));
+      }
+      return List.copyOf(opened);
+    } catch (PosixException e) {
+      opened.forEach(Tap::close);
+      throw e;
+    }
+  }
+
+  private static Tap open(String name, int vnetHeaderBytes, int furtherFlags) {
     String what = name.isEmpty() ? "tap" : "tap " + name;
     byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
     if (bytes.length > MAX_NAME_BYTES) {
@@ -77,7 +114,7 @@ public final class Tap implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment ifreq = arena.allocate(IFREQ_BYTES, Long.BYTES);
       MemorySegment.copy(bytes, 0, ifreq, ValueLayout.JAVA_BYTE, 0, bytes.length);
-      int flags = IFF_TAP | IFF_NO_PI | (vnetHeaderBytes == 0 ? 0 : IFF_VNET_HDR);
+      int flags = IFF_TAP | IFF_NO_PI | (vnetHeaderBytes == 0 ? 0 : IFF_VNET_HDR) | furtherFlags;
       ifreq.set(ValueLayout.JAVA_SHORT, IFR_FLAGS, (short) flags);
       if (LibC.ioctl(fd.number(), TUNSETIFF, ifreq.address()) < 0) {
         int errno = LibC.errno();
@@ -108,6 +145,21 @@ public final class Tap implements AutoCloseable {
    */
   public boolean offload(int bits) {
     return LibC.ioctl(fd.number(), TUNSETOFFLOAD, bits) == 0;
+  }
+
+  /**
+   * Lets this queue, one of several, take part in what the kernel sends, or leaves it out; what
+   * waits in it is then dropped. What is written to it is received in either case.
+   *
+   * @return whether that is so now; false where it was so before, where there is one queue only,
+   *     and where the interface was deleted
+   */
+  public boolean attach(boolean on) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment ifreq = arena.allocate(IFREQ_BYTES, Long.BYTES);
+      ifreq.set(ValueLayout.JAVA_SHORT, IFR_FLAGS, on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE);
+      return LibC.ioctl(fd.number(), TUNSETQUEUE, ifreq.address()) == 0;
+    }
   }
 
   /** The interface's name, as the kernel gave it. */

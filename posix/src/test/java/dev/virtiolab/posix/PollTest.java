@@ -100,6 +100,29 @@ class PollTest {
   }
 
   @Test
+  void descriptorThatIsLeftOutIsNotWaitedForUntilItIsAgain() {
+    try (EventFd event = EventFd.create();
+        Poll poll = new Poll(2)) {
+      int open = poll.add(event.fd());
+      int closed = poll.add(Integer.MAX_VALUE);
+      event.signal();
+      poll.watch(open, false);
+      poll.watch(closed, false);
+      assertEquals(0, poll.await(0));
+      assertFalse(poll.readable(open));
+      poll.watch(open, true);
+      poll.watch(closed, true);
+      assertEquals(2, poll.await(0));
+      assertTrue(poll.readable(open));
+      assertTrue(poll.failed(closed));
+      assertEquals(1, poll.await(0));
+      poll.watch(closed, true);
+      assertEquals(1, poll.await(0), "what has failed stays out");
+      assertThrows(IndexOutOfBoundsException.class, () -> poll.watch(2, true));
+    }
+  }
+
+  @Test
   void roomIsBounded() {
     try (Poll poll = new Poll(1)) {
       poll.add(-1);

@@ -44,6 +44,11 @@ final class ControlLayout {
   static final int ANNOUNCE = 3;
   static final int ANNOUNCE_ACK = 0;
 
+  // class VIRTIO_NET_CTRL_MQ, 5.1.6.5.5 and 5.1.6.5.6: le16 virtqueue_pairs
+  static final int MQ = 4;
+  static final int MQ_VQ_PAIRS_SET = 0;
+  static final int MQ_BYTES = 2;
+
   // class VIRTIO_NET_CTRL_GUEST_OFFLOADS, 5.1.6.5.8: le64
   static final int GUEST_OFFLOADS = 5;
   static final int GUEST_OFFLOADS_SET = 0;

@@ -6,6 +6,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_RX_EXTRA;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VLAN;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ANNOUNCE;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MQ;
 
 import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.virtio.feature.FeatureBits;
@@ -14,8 +15,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.function.BooleanSupplier;
-import java.util.function.LongConsumer;
 
 /**
  * Carries out the driver's commands (virtio v1.4, 5.1.6.5 "Control Virtqueue").
@@ -42,8 +41,7 @@ final class ControlQueue {
   private final NetQueue queue;
   private final NicEvents events;
   private final ReceiveFilter filter;
-  private final BooleanSupplier announced;
-  private final LongConsumer offloads;
+  private final Orders orders;
   private final Chain chain = new Chain(MAX_SIZE);
   private final MemorySegment ack = Arena.ofAuto().allocate(ControlLayout.ACK_BYTES);
   private final MemorySegment field = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
@@ -53,22 +51,23 @@ final class ControlQueue {
   private long features;
   private DmaFault fault = DmaFault.NONE;
 
-  /**
-   * @param announced takes the driver's word that it has made itself known; returns whether it had
-   *     been asked to
-   * @param offloads takes what the driver takes from now on, as bits of the GUEST features
-   */
-  ControlQueue(
-      NetQueue queue,
-      NicEvents events,
-      ReceiveFilter filter,
-      BooleanSupplier announced,
-      LongConsumer offloads) {
+  /** What commands change beside the filter. */
+  interface Orders {
+    /** The driver has made itself known; returns whether it had been asked to. */
+    boolean announced();
+
+    /** What the driver takes from now on, as bits of the GUEST features. */
+    void leaveToDriver(long offloads);
+
+    /** So many pairs of queues are used from now on; false if there are not so many. */
+    boolean usePairs(int count);
+  }
+
+  ControlQueue(NetQueue queue, NicEvents events, ReceiveFilter filter, Orders orders) {
     this.queue = queue;
     this.events = events;
     this.filter = filter;
-    this.announced = announced;
-    this.offloads = offloads;
+    this.orders = orders;
   }
 
   private static MemorySegment addresses() {
@@ -142,7 +141,12 @@ final class ControlQueue {
           has(VIRTIO_NET_F_GUEST_ANNOUNCE)
               && command == ControlLayout.ANNOUNCE_ACK
               && chain.readableBytes() == ControlLayout.DATA
-              && announced.getAsBoolean();
+              && orders.announced();
+      case ControlLayout.MQ ->
+          has(VIRTIO_NET_F_MQ)
+              && command == ControlLayout.MQ_VQ_PAIRS_SET
+              && readData(ControlLayout.MQ_BYTES)
+              && orders.usePairs(field.get(LE16, 0) & 0xffff);
       case ControlLayout.GUEST_OFFLOADS ->
           has(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)
               && command == ControlLayout.GUEST_OFFLOADS_SET
@@ -163,7 +167,7 @@ final class ControlQueue {
     if ((wanted & ~(features & NetFeatures.GUEST_OFFLOADS)) != 0) {
       return false;
     }
-    offloads.accept(wanted);
+    orders.leaveToDriver(wanted);
     return true;
   }
 

@@ -1,13 +1,17 @@
 package dev.virtiolab.virtio.net;
 
+import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.Poll;
 import dev.virtiolab.posix.Uninterruptibly;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
  * A thread that drives one {@link VirtioNet}: it polls while there is traffic, spins a while after
  * the last frame, then sleeps in poll(2) until a kick, a frame or a word of the back end.
+ *
+ * <p>It drives every pair of the device's queues, in turn: a device is one event loop.
  *
  * <p><b>Why no wake-up is lost.</b> Two flags, both volatile, so that all accesses to them have one
  * order. A waker stores {@code woken}, then loads {@code sleeping}. The loop stores {@code
@@ -28,11 +32,13 @@ public final class DeviceLoop implements AutoCloseable {
   private final VirtioNet device;
   private final long spinNanos;
   private final EventFd wakeFd = EventFd.create();
-  private final Poll wakeOnly = new Poll(2);
-  private final Poll wakeOrFrame = new Poll(3);
+  private final Poll poll;
 
-  /** In both. */
+  /** In the poll. */
   private final int kick;
+
+  /** Likewise, of each wire. */
+  private final int[] frames;
 
   private final Thread thread;
 
@@ -45,11 +51,11 @@ public final class DeviceLoop implements AutoCloseable {
   private DeviceLoop(VirtioNet device, String name, long spinNanos) {
     this.device = device;
     this.spinNanos = spinNanos;
-    wakeOnly.add(wakeFd.fd());
-    wakeOrFrame.add(wakeFd.fd());
-    kick = wakeOnly.add(device.kickFd());
-    wakeOrFrame.add(device.kickFd());
-    wakeOrFrame.add(device.readableFd());
+    List<NetBackend> wires = device.wires();
+    poll = new Poll(2 + wires.size());
+    poll.add(wakeFd.fd());
+    kick = poll.add(device.kickFd());
+    frames = wires.stream().mapToInt(wire -> poll.add(wire.readableFd())).toArray();
     thread = Thread.ofPlatform().name(name).daemon().unstarted(this::run);
   }
 
@@ -110,8 +116,7 @@ public final class DeviceLoop implements AutoCloseable {
       sleeping = false;
       wakeFd.close();
     }
-    wakeOnly.close();
-    wakeOrFrame.close();
+    poll.close();
     if (failure != null) {
       throw new IllegalStateException("the device's loop died", failure);
     }
@@ -158,13 +163,15 @@ public final class DeviceLoop implements AutoCloseable {
 
   private void sleep() {
     sleeping = true;
-    VirtioNet.Rest rest = device.rest();
+    boolean idle = device.rest();
     // stopping as well: the loop may have cleared the woken that close() stored with it.
-    if (rest != VirtioNet.Rest.NONE && !woken && !stopping) {
+    if (idle && !woken && !stopping) {
       sleeps++;
-      Poll waiting = rest == VirtioNet.Rest.WAKE ? wakeOnly : wakeOrFrame;
-      waiting.await(device.restNanos());
-      if (waiting.readable(kick)) {
+      for (int wire = 0; wire < frames.length; wire++) {
+        poll.watch(frames[wire], device.awaitsFrame(wire));
+      }
+      poll.await(device.restNanos());
+      if (poll.readable(kick)) {
         device.takeKicks();
       }
       wakeFd.drain();

@@ -25,6 +25,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_TSO4;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_TSO6;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_UFO;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_USO;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MQ;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MRG_RXBUF;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_STATUS;
@@ -36,8 +37,8 @@ import dev.virtiolab.virtio.feature.FeatureBits;
  * The features that can be switched on a network device, which of them needs which (virtio v1.4,
  * 5.1.3.1 "Feature bit requirements"), and what work on frames they stand for.
  *
- * <p>MAC and VERSION_1 are always offered; MTU and ACCESS_PLATFORM follow from what the device is
- * told of its wire and its platform.
+ * <p>MAC and VERSION_1 are always offered; MTU, MQ and ACCESS_PLATFORM follow from what the device
+ * is told of its wire and its platform.
  */
 public final class NetFeatures {
   /** What needs the control queue. */
@@ -91,7 +92,7 @@ public final class NetFeatures {
   /** {@code features} without those that need one which is not among them. */
   public static long consistent(long features) {
     long left = features;
-    left = unless(left, VIRTIO_NET_F_CTRL_VQ, CONTROLLED);
+    left = unless(left, VIRTIO_NET_F_CTRL_VQ, CONTROLLED | VIRTIO_NET_F_MQ);
     left = unless(left, VIRTIO_NET_F_CSUM, HOST_SEGMENTS);
     left = unless(left, VIRTIO_NET_F_GUEST_CSUM, GUEST_SEGMENTS);
     left = unless(left, HOST_TSO, VIRTIO_NET_F_HOST_ECN);

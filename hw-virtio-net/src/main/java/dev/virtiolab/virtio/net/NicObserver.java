@@ -5,8 +5,8 @@ package dev.virtiolab.virtio.net;
  * that drives the device, under its lock: an observer is quick, throws nothing and asks the device
  * nothing.
  *
- * <p>A queue is told by its number, such as {@link VirtioNet#RECEIVE_QUEUE}: from 0 to {@link
- * VirtioNet#QUEUES} - 1. Of a frame that fills several receive buffers every chain is told as taken
+ * <p>A queue is told by its number, such as {@link VirtioNet#RECEIVE_QUEUE}: for a device with one
+ * pair of queues from 0 to {@link VirtioNet#QUEUES} - 1. Of a frame that fills several receive buffers every chain is told as taken
  * before the first is told as used, or all of them as left, the last first.
  */
 public interface NicObserver {

@@ -126,6 +126,11 @@ final class Receiver {
   /** The queue was reset: the frame on the wire may fit in what is offered next. */
   void resetQueue() {
     ring.reset();
+    letGo();
+  }
+
+  /** Whatever was begun with the frame on the wire is not gone on with. */
+  void letGo() {
     starved = false;
     stopPieces();
   }

@@ -9,6 +9,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VLAN;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_CTRL_VQ;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ANNOUNCE;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MAC;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MQ;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MRG_RXBUF;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MTU;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX;
@@ -18,15 +19,16 @@ import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.queue.QueueCounters;
 import dev.virtiolab.virtio.queue.QueueResume;
-import dev.virtiolab.virtio.queue.SplitQueue;
 import dev.virtiolab.virtio.transport.LegacyDevice;
 import dev.virtiolab.virtio.transport.VirtioDevice;
 import dev.virtiolab.virtio.transport.VirtioTransport;
+import java.util.List;
 import java.util.Objects;
 import java.util.OptionalInt;
 
 /**
- * A network device (virtio v1.4, 5.1 "Network Device") between its queues and one back end.
+ * A network device (virtio v1.4, 5.1 "Network Device") between its queues and one back end, or
+ * between several pairs of queues and as many queues of an interface.
  *
  * <p>Plug it into a transport once; then whoever has time calls {@link #poll}, or a {@link
  * DeviceLoop} does. A frame is copied once each way, between the driver's buffers and memory that
@@ -42,19 +44,19 @@ public final class VirtioNet implements VirtioDevice {
   /** transmitq1. */
   public static final int TRANSMIT_QUEUE = 1;
 
-  /** controlq of a device with one pair of queues, which it follows. */
+  /** controlq for a driver that knows of one pair of queues, which it follows. */
   public static final int CONTROL_QUEUE = 2;
 
-  /** Queues of the device. */
+  /** Queues for such a driver. */
   public static final int QUEUES = 3;
+
+  /** Pairs of queues, at most. */
+  public static final int MAX_PAIRS = 16;
 
   /** Descriptors in a receive or transmit queue, at most. */
   public static final int MAX_QUEUE_SIZE = 256;
 
   private static final int DEVICE_ID = 1;
-
-  /** Looks at the transmit ring between two looks at the back end: some 100 ns. */
-  private static final int IDLE_LOOKS = 64;
 
   private static final int ETHERNET_CONTROLLER = 0x020000;
 
@@ -130,17 +132,20 @@ public final class VirtioNet implements VirtioDevice {
   private final Config config;
   private final long offered;
   private final int configBytes;
-  private final NetBackend backend;
-  private final NetCounters counters = new NetCounters(QUEUES);
-  private final NicEvents events = new NicEvents(counters);
+  private final List<NetBackend> wires;
+  private final NetCounters counters;
+  private final NicEvents events;
   private final Link link;
   private final ReceiveFilter filter;
   private final FrameLimit limit = new FrameLimit();
 
   private VirtioTransport transport;
-  private Receiver receiver;
-  private Transmitter transmitter;
+  private QueuePairs pairs;
   private ControlQueue control;
+
+  /** The number of the control queue, as the driver knows it. */
+  private volatile int controlNumber = CONTROL_QUEUE;
+
   private volatile Runnable waker = () -> {};
 
   private long features;
@@ -159,18 +164,36 @@ public final class VirtioNet implements VirtioDevice {
 
   /** A device in front of {@code backend}, which it drives from now on and does not close. */
   public VirtioNet(Config config, NetBackend backend) {
+    this(config, List.of(backend));
+  }
+
+  /**
+   * A device with as many pairs of queues as there are wires, each in front of one. Where there are
+   * several VIRTIO_NET_F_MQ is offered with the control queue; a driver that does not accept it has
+   * the first alone.
+   *
+   * @param wires one, or the queues of one interface, in order; driven from now on, and not closed
+   * @throws IllegalArgumentException if there are none, or more than {@value #MAX_PAIRS}
+   */
+  public VirtioNet(Config config, List<? extends NetBackend> wires) {
     this.config = Objects.requireNonNull(config);
-    this.backend = Objects.requireNonNull(backend);
-    link = new Link(backend.linkUp());
+    this.wires = List.copyOf(wires);
+    if (wires.isEmpty() || wires.size() > MAX_PAIRS) {
+      throw new IllegalArgumentException(
+          "%d wires; there are 1 to %d pairs of queues".formatted(wires.size(), MAX_PAIRS));
+    }
+    counters = new NetCounters(2 * wires.size() + 1);
+    events = new NicEvents(counters);
+    link = new Link(wires.getFirst().linkUp());
     filter = new ReceiveFilter(station(config));
     offered =
         VIRTIO_F_VERSION_1
             | VIRTIO_NET_F_MAC
             | (config.mtu().isPresent() ? VIRTIO_NET_F_MTU : 0)
             | (config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0)
-            | config.features();
+            | NetFeatures.consistent(config.features() | (wires.size() > 1 ? VIRTIO_NET_F_MQ : 0));
     configBytes = configBytes(offered);
-    backend.onReady(this::wake);
+    wires.forEach(wire -> wire.onReady(this::wake));
   }
 
   private static long station(Config config) {
@@ -189,6 +212,9 @@ public final class VirtioNet implements VirtioDevice {
     if (FeatureBits.has(offered, VIRTIO_NET_F_MTU)) {
       return NetConfigLayout.SPEED;
     }
+    if (FeatureBits.has(offered, VIRTIO_NET_F_MQ)) {
+      return NetConfigLayout.MTU;
+    }
     return FeatureBits.has(offered, VIRTIO_NET_F_STATUS)
         ? NetConfigLayout.MAX_VIRTQUEUE_PAIRS
         : NetConfigLayout.STATUS;
@@ -202,7 +228,7 @@ public final class VirtioNet implements VirtioDevice {
   /**
    * What one of its queues has seen; any thread, once the device is plugged in.
    *
-   * @param queue its number, such as {@link #RECEIVE_QUEUE}
+   * @param queue its number, such as {@link #RECEIVE_QUEUE}, as the driver knows it now
    */
   public QueueCounters queueCounters(int queue) {
     return queue(queue).ring().counters();
@@ -257,7 +283,7 @@ public final class VirtioNet implements VirtioDevice {
    * Moves at most {@code budget} frames each way, then asks the driver for a kick when there is
    * more. Never waits for anything but the device's lock.
    *
-   * @param budget frames in each direction, at least 1
+   * @param budget frames in each direction of each pair of queues, at least 1
    * @return frames moved; 0 also if the device is not live
    */
   public int poll(int budget) {
@@ -265,9 +291,8 @@ public final class VirtioNet implements VirtioDevice {
     try {
       int moved = move(budget);
       if (transport.live()) {
-        transmitter.queue().ring().enableKicks();
-        receiver.enableKicks();
-        checkQueues();
+        pairs.enableKicks();
+        pairs.check();
       }
       return moved;
     } finally {
@@ -279,15 +304,12 @@ public final class VirtioNet implements VirtioDevice {
   public int pollWithoutKicks(int budget) {
     transport.lock().lock();
     try {
-      SplitQueue transmitRing = transmitter.queue().ring();
       if (transport.live()) {
-        transmitRing.disableKicks();
-        receiver.queue().ring().disableKicks();
+        pairs.disableKicks();
       }
       int moved = move(budget);
-      if (moved == 0 && !transmitter.held() && transport.live()) {
-        // The next look at the back end may be a system call; one at the ring costs a load.
-        transmitRing.spin(IDLE_LOOKS);
+      if (moved == 0 && transport.live()) {
+        pairs.spin();
       }
       return moved;
     } finally {
@@ -295,51 +317,43 @@ public final class VirtioNet implements VirtioDevice {
     }
   }
 
-  /** What whoever wants to sleep has to wait for. */
-  enum Rest {
-    /** Nothing: there is work. */
-    NONE,
-    /** A kick, or a word of the back end. */
-    WAKE,
-    /** The same, or a frame. */
-    WAKE_OR_FRAME
-  }
-
   /**
    * Asks the driver for kicks, and looks whether something came before it could know.
    *
    * <p>A frame that waits for receive buffers, and a transmit chain that waits for room on the
    * wire, are no work: a kick will come for the one, {@link NetBackend#onReady} for the other.
+   *
+   * @return whether there is nothing to do but to wait: for a kick, a word of a back end, or a
+   *     frame where {@link #awaitsFrame}
    */
-  Rest rest() {
+  boolean rest() {
     transport.lock().lock();
     try {
       if (link.up() != linkNow()) {
-        return Rest.NONE;
+        return false;
       }
       if (!transport.live()) {
-        return Rest.WAKE;
+        pairs.awaitNoFrame();
+        return true;
       }
-      boolean toSend = transmitter.queue().ring().enableKicks() && !transmitter.held();
-      boolean room = receiver.enableKicks() && transport.queueEnabled(RECEIVE_QUEUE);
-      boolean frame = backend.peek() != 0;
-      if (room && !frame) {
-        // With buffers to spare it is a frame that is waited for: each further buffer would wake
-        // us for nothing.
-        receiver.queue().ring().disableKicks();
-      }
-      checkQueues();
-      if (toSend || commanded || announcementWanted || (frame && (room || !link.up()))) {
-        return Rest.NONE;
-      }
-      return frame ? Rest.WAKE : Rest.WAKE_OR_FRAME;
+      boolean work = pairs.rest();
+      pairs.check();
+      return !(work || commanded || announcementWanted);
     } finally {
       transport.lock().unlock();
     }
   }
 
-  int readableFd() {
-    return backend.readableFd();
+  /** The wires, one for each pair of queues. */
+  List<NetBackend> wires() {
+    return wires;
+  }
+
+  /**
+   * Whether a frame on that wire would be work: as {@link #rest} has found, by whom it is asked.
+   */
+  boolean awaitsFrame(int wire) {
+    return pairs.pair(wire).awaitsFrame();
   }
 
   /** Where a kick is seen without a call; -1 if nowhere. */
@@ -380,16 +394,13 @@ public final class VirtioNet implements VirtioDevice {
       commanded = false;
       commanded |= control.serve();
     }
-    // The driver may have broken a queue; the device then touches none.
-    int sent = transport.live() ? transmitter.transmit(budget) : 0;
-    int received = transport.live() ? receiver.receive(budget) : 0;
-    return sent + received;
+    return pairs.move(budget);
   }
 
   // ---- link, announcement, breakdown
 
   private boolean linkNow() {
-    return cable && backend.linkUp();
+    return cable && wires.getFirst().linkUp();
   }
 
   private void refreshLink() {
@@ -413,11 +424,6 @@ public final class VirtioNet implements VirtioDevice {
     boolean asked = announcing;
     announcing = false;
     return asked;
-  }
-
-  private void checkQueues() {
-    receiver.queue().check();
-    transmitter.queue().check();
   }
 
   // ---- what the transport asks
@@ -449,12 +455,21 @@ public final class VirtioNet implements VirtioDevice {
 
   @Override
   public int queues() {
-    return FeatureBits.has(offered, VIRTIO_NET_F_CTRL_VQ) ? QUEUES : CONTROL_QUEUE;
+    return 2 * wires.size() + controlQueues();
   }
 
+  /** "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated" (5.1.2). */
   @Override
   public int queues(long wanted) {
-    return queues();
+    return controlNumber(wanted) + controlQueues();
+  }
+
+  private int controlQueues() {
+    return FeatureBits.has(offered, VIRTIO_NET_F_CTRL_VQ) ? 1 : 0;
+  }
+
+  private int controlNumber(long wanted) {
+    return FeatureBits.has(wanted & offered, VIRTIO_NET_F_MQ) ? 2 * wires.size() : CONTROL_QUEUE;
   }
 
   @Override
@@ -467,7 +482,7 @@ public final class VirtioNet implements VirtioDevice {
     if (queue >= queues(wanted)) {
       return 0;
     }
-    return queue == CONTROL_QUEUE ? ControlQueue.MAX_SIZE : MAX_QUEUE_SIZE;
+    return queue == controlNumber(wanted) ? ControlQueue.MAX_SIZE : MAX_QUEUE_SIZE;
   }
 
   @Override
@@ -489,7 +504,7 @@ public final class VirtioNet implements VirtioDevice {
       case NetConfigLayout.STATUS ->
           (link.up() ? NetConfigLayout.STATUS_LINK_UP : 0)
               | (announcing ? NetConfigLayout.STATUS_ANNOUNCE : 0);
-      case NetConfigLayout.MAX_VIRTQUEUE_PAIRS -> 1;
+      case NetConfigLayout.MAX_VIRTQUEUE_PAIRS -> wires.size();
       case NetConfigLayout.MTU -> mtu & 0xff;
       case NetConfigLayout.MTU + 1 -> mtu >>> 8;
       case NetConfigLayout.DUPLEX ->
@@ -519,31 +534,47 @@ public final class VirtioNet implements VirtioDevice {
     }
     transport = into;
     events.plugIn(into);
-    NetQueue in = queue(RECEIVE_QUEUE, MAX_QUEUE_SIZE, "receive");
-    NetQueue out = queue(TRANSMIT_QUEUE, MAX_QUEUE_SIZE, "transmit");
-    receiver = new Receiver(in, backend, link, filter, limit, events);
-    transmitter = new Transmitter(out, backend, link, limit, events);
-    control =
-        new ControlQueue(
-            queue(CONTROL_QUEUE, ControlQueue.MAX_SIZE, "control"),
-            events,
-            filter,
-            this::announced,
-            this::leaveToDriver);
+    pairs = new QueuePairs(into, wires, link, filter, limit, events);
+    NetQueue commands =
+        new NetQueue(into.memory(), ControlQueue.MAX_SIZE, CONTROL_QUEUE, "control", events);
+    control = new ControlQueue(commands, events, filter, new Orders());
+    numberControl(0);
   }
 
-  private NetQueue queue(int number, int size, String name) {
-    return new NetQueue(transport.memory(), size, number, name, events);
+  /** What the driver's commands change beside the filter. */
+  private final class Orders implements ControlQueue.Orders {
+    @Override
+    public boolean announced() {
+      return VirtioNet.this.announced();
+    }
+
+    @Override
+    public void leaveToDriver(long offloads) {
+      VirtioNet.this.leaveToDriver(offloads);
+    }
+
+    @Override
+    public boolean usePairs(int count) {
+      return pairs.select(count);
+    }
+  }
+
+  /** The control queue follows the pairs that the driver knows of. */
+  private void numberControl(long agreed) {
+    controlNumber = transport.choosesQueues() ? 2 * wires.size() : controlNumber(agreed);
+    control.queue().renumber(controlNumber);
   }
 
   @Override
   public void featuresAgreed(long agreed) {
     features = agreed;
     long holding = NetFeatures.consistent(LegacyNet.translated(agreed));
-    receiver.headerBytes(LegacyNet.headerBytes(agreed));
-    transmitter.headerBytes(LegacyNet.headerBytes(agreed));
-    receiver.mergeable(FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF));
-    transmitter.allow(NetFeatures.hostWork(holding));
+    numberControl(agreed);
+    pairs.agreed(
+        FeatureBits.has(agreed, VIRTIO_NET_F_MQ),
+        LegacyNet.headerBytes(agreed),
+        FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF),
+        NetFeatures.hostWork(holding));
     leaveToDriver(holding);
     if (FeatureBits.has(holding, VIRTIO_NET_F_MTU)) {
       limit.mtu(config.mtu().orElseThrow());
@@ -554,7 +585,7 @@ public final class VirtioNet implements VirtioDevice {
 
   /** What the driver takes: as negotiated, or as it has said by a command. */
   private void leaveToDriver(long offloads) {
-    receiver.accept(NetFeatures.guestWork(NetFeatures.consistent(offloads)));
+    pairs.accept(NetFeatures.guestWork(NetFeatures.consistent(offloads)));
   }
 
   @Override
@@ -584,8 +615,10 @@ public final class VirtioNet implements VirtioDevice {
             from);
     started.ring().notifyOnEmpty(FeatureBits.has(features, VIRTIO_F_NOTIFY_ON_EMPTY));
     started.check();
-    if (queue == CONTROL_QUEUE) {
+    if (queue == controlNumber) {
       commanded = true; // What was offered before DRIVER_OK may never be kicked for.
+    } else {
+      pairs.started(started);
     }
     wake();
   }
@@ -597,20 +630,20 @@ public final class VirtioNet implements VirtioDevice {
 
   @Override
   public void resetQueue(int queue) {
-    switch (queue) {
-      case RECEIVE_QUEUE -> receiver.resetQueue();
-      case TRANSMIT_QUEUE -> transmitter.resetQueue();
-      default -> queue(queue).ring().reset();
+    if (queue == controlNumber) {
+      control.queue().ring().reset();
+    } else {
+      pairs.resetQueue(queue);
     }
   }
 
   @Override
   public void reset() {
     features = 0;
-    receiver.reset();
-    transmitter.reset();
+    pairs.reset();
     limit.none();
     control.queue().ring().reset();
+    numberControl(0);
     control.features(0);
     commanded = false;
     announcing = false;
@@ -624,7 +657,7 @@ public final class VirtioNet implements VirtioDevice {
   public void kick(int queue) {
     counters.kicked(queue);
     events.observer().kicked(queue);
-    if (queue == CONTROL_QUEUE) {
+    if (queue == controlNumber) {
       commanded = true;
     }
     wake();
@@ -636,11 +669,6 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   private NetQueue queue(int queue) {
-    return switch (queue) {
-      case RECEIVE_QUEUE -> receiver.queue();
-      case TRANSMIT_QUEUE -> transmitter.queue();
-      case CONTROL_QUEUE -> control.queue();
-      default -> throw new IllegalArgumentException("queue=" + queue);
-    };
+    return queue == controlNumber ? control.queue() : pairs.queue(queue);
   }
 }

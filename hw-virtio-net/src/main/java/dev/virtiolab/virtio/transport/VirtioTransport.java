@@ -33,6 +33,14 @@ public interface VirtioTransport {
     return true;
   }
 
+  /**
+   * Whether the driver says by {@link #queueEnabled} alone which of several pairs of queues it
+   * uses. Else it does so by a command, and its queues are all enabled.
+   */
+  default boolean choosesQueues() {
+    return false;
+  }
+
   /** Tells the driver that buffers of {@code queue} were used. */
   void queueInterrupt(int queue);
 

@@ -3,6 +3,7 @@ package dev.virtiolab.virtio.vhostuser;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_ACCESS_PLATFORM;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_EVENT_IDX;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_F_RING_RESET;
+import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MQ;
 import static dev.virtiolab.virtio.vhostuser.ProtocolFeatures.F_LOG_ALL;
 import static dev.virtiolab.virtio.vhostuser.ProtocolFeatures.F_PROTOCOL_FEATURES;
 
@@ -39,10 +40,11 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
   /**
    * Features of the device that need what vhost-user has no word for, or that a front-end serves
    * itself: resetting one queue, data in a notification (38, 39); the control queue and all that is
-   * asked for there (2, 17 to 21, 23), more pairs of queues (22).
+   * asked for there (2, 17 to 21, 23). Not so MQ, by which a front-end knows that it may offer more
+   * pairs of queues: which are in use it says by SET_VRING_ENABLE.
    */
   private static final long WITHHELD =
-      VIRTIO_F_RING_RESET | 1L << 38 | 1L << 39 | 1L << 2 | 0x7fL << 17;
+      VIRTIO_F_RING_RESET | 1L << 38 | 1L << 39 | 1L << 2 | (0x7fL << 17 & ~VIRTIO_NET_F_MQ);
 
   /** How often a ring without a kick is looked at by a device that is else asleep. */
   private static final long POLLED_REST_NANOS = TimeUnit.MICROSECONDS.toNanos(200);
@@ -105,7 +107,12 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
 
   @Override
   public boolean queueEnabled(int queue) {
-    return rings[queue].enabled;
+    return queue < rings.length && rings[queue].enabled;
+  }
+
+  @Override
+  public boolean choosesQueues() {
+    return true;
   }
 
   @Override

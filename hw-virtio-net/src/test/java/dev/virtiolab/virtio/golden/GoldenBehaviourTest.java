@@ -20,8 +20,6 @@ import org.junit.jupiter.api.Test;
 /**
  * The same odd accesses and hostile rings as in the recording of QEMU 11.1, and the same answers,
  * but for the differences listed in each test; docs/adr/0002-where-we-differ-from-qemu.md says why.
- *
- * <p>The recording's T1 is about multiqueue, which is not offered: it has no counterpart.
  */
 class GoldenBehaviourTest {
   private static final long FEATURES =
@@ -42,6 +40,45 @@ class GoldenBehaviourTest {
   @AfterEach
   void close() {
     nic.close();
+  }
+
+  @Test
+  void queuesBeforeAndAfterMultiqueueIsNegotiated() {
+    nic.close();
+    nic = TestNic.ofPairs(4);
+    List<String> queues = new ArrayList<>();
+    for (int queue = 0; queue < 10; queue++) {
+      nic.select(queue);
+      queues.add(
+          String.format(
+              "(%d, %d, %d, %d, %d)",
+              nic.read(0x18, 2),
+              nic.read(0x1a, 2),
+              nic.read(0x1c, 2),
+              nic.read(0x1e, 2),
+              nic.read(0x20, 8)));
+    }
+    say("before features: num_queues %d queues %s", nic.read(0x12, 2), queues);
+    nic.status(0);
+    nic.status(3);
+    nic.accept(nic.offered());
+    say("after writing driver_feature (no FEATURES_OK): %s", queueSizes());
+    nic.status(0xb);
+    say("FEATURES_OK readback 0x%x %s", nic.status(), queueSizes());
+    nic.status(0);
+    say("after reset %s driver features readback %x", queueSizes(), driverFeatures());
+    nic.negotiate(nic.offered() & ~FeatureBits.VIRTIO_NET_F_MQ);
+    say("no MQ/RSS: %s", queueSizes());
+    compare("T1 ", List.of());
+  }
+
+  private String queueSizes() {
+    List<Long> sizes = new ArrayList<>();
+    for (int queue = 0; queue < 10; queue++) {
+      nic.select(queue);
+      sizes.add(nic.read(0x18, 2));
+    }
+    return "num_queues " + nic.read(0x12, 2) + " sizes " + sizes;
   }
 
   @Test

@@ -7,6 +7,7 @@ import dev.virtiolab.virtio.net.VirtioNet;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
@@ -17,7 +18,11 @@ final class Served implements AutoCloseable {
   static final byte[] MAC = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
   private static final long DEADLINE_NANOS = Duration.ofSeconds(30).toNanos();
 
-  final ScriptedBackend wire = new ScriptedBackend();
+  final ScriptedBackend wire;
+
+  /** One for each pair of queues; {@link #wire} is the first. */
+  final List<ScriptedBackend> wires;
+
   final VirtioNet device;
   final VhostUserServer server;
   final String path;
@@ -28,9 +33,21 @@ final class Served implements AutoCloseable {
   }
 
   Served(Path folder, boolean allowUnsealed) {
+    this(folder, allowUnsealed, List.of(new ScriptedBackend()));
+  }
+
+  /** A device with several pairs of queues. */
+  static Served ofPairs(Path folder, int pairs) {
+    return new Served(folder, false, ScriptedBackend.queues(pairs));
+  }
+
+  private Served(Path folder, boolean allowUnsealed, List<ScriptedBackend> wires) {
+    this.wires = wires;
+    wire = wires.getFirst();
     path = folder.resolve("vhost").toString();
-    device = new VirtioNet(new VirtioNet.Config(MAC, OptionalInt.empty(), true, false), wire);
-    server = VhostUserServer.listen(device, new VhostUserOptions(1, allowUnsealed), path);
+    device = new VirtioNet(new VirtioNet.Config(MAC, OptionalInt.empty(), true, false), wires);
+    server =
+        VhostUserServer.listen(device, new VhostUserOptions(wires.size(), allowUnsealed), path);
     loop = DeviceLoop.start(device, "nic");
     server.start();
   }
@@ -110,6 +127,6 @@ final class Served implements AutoCloseable {
   public void close() {
     loop.close();
     server.close();
-    wire.close();
+    wires.forEach(ScriptedBackend::close);
   }
 }
