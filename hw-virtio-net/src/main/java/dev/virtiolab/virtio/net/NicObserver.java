@@ -6,8 +6,9 @@ package dev.virtiolab.virtio.net;
  * nothing.
  *
  * <p>A queue is told by its number, such as {@link VirtioNet#RECEIVE_QUEUE}: for a device with one
- * pair of queues from 0 to {@link VirtioNet#QUEUES} - 1. Of a frame that fills several receive buffers every chain is told as taken
- * before the first is told as used, or all of them as left, the last first.
+ * pair of queues from 0 to {@link VirtioNet#QUEUES} - 1. Of a frame that fills several receive
+ * buffers every chain is told as taken before the first is told as used, or all of them as left,
+ * the last first.
  */
 public interface NicObserver {
 

@@ -20,8 +20,8 @@
  *
  * <p>What is unsupported, and why that is allowed: tunnels' offloads, hash reports, RSS, statistics
  * and coalescing are features that the device does not offer (virtio v1.4, 5.1.3), and so no driver
- * may use them. A frame that asks for an offload that was not negotiated is dropped and counted, and
- * so is one whose offload fields are not true of it.
+ * may use them. A frame that asks for an offload that was not negotiated is dropped and counted,
+ * and so is one whose offload fields are not true of it.
  *
  * <p>Specification: virtio v1.4, 5.1 "Network Device".
  */

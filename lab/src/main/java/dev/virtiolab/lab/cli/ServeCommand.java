@@ -12,7 +12,9 @@ import dev.virtiolab.lab.serve.Service;
 import dev.virtiolab.lab.serve.VfioUserService;
 import dev.virtiolab.lab.serve.VhostUserService;
 import dev.virtiolab.net.SourceBackend;
+import dev.virtiolab.virtio.net.VirtioNet;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
@@ -105,6 +107,19 @@ final class ServeCommand implements Callable<Integer> {
   private Integer mtu;
 
   @Option(
+      names = "--queues",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = {
+        "pairs of queues, 1 to 16, for as many processors of the guest (default: ${DEFAULT-VALUE})."
+            + " More than one needs a TAP, which has as many queues then, and no other --backend,"
+            + " --fault or --pcap. Linux uses what it has processors for; ethtool -L says how many."
+            + " With --vhost-user, for QEMU: -netdev vhost-user,...,queues=N -device"
+            + " virtio-net-pci,...,mq=on,vectors=2N+2"
+      })
+  private int queues;
+
+  @Option(
       names = "--allow-unsealed",
       description =
           "take the client's memory also where it does not bear F_SEAL_SHRINK, as memory on hugetlbfs"
@@ -148,6 +163,7 @@ final class ServeCommand implements Callable<Integer> {
       String socket,
       String mac,
       String wire,
+      int queues,
       String hostAddress,
       String enter) {}
 
@@ -162,6 +178,9 @@ final class ServeCommand implements Callable<Integer> {
     }
     if (client && door.vhostUser == null) {
       throw LabException.usage("--client goes with --vhost-user; by vfio-user the device listens");
+    }
+    if (queues < 1 || queues > VirtioNet.MAX_PAIRS) {
+      throw LabException.usage("--queues is from 1 to " + VirtioNet.MAX_PAIRS + ", not " + queues);
     }
     Segment.Wire asked = wire.toConfig();
     wire.refuseForServe();
@@ -179,7 +198,7 @@ final class ServeCommand implements Callable<Integer> {
     if (ownNetwork) {
       NetworkNamespace.enter();
     }
-    try (NicWire plugged = NicWire.open(asked, config.mtu(), chance);
+    try (NicWire plugged = NicWire.open(asked, queues, config.mtu(), chance);
         Service service = open(config, plugged)) {
       announce(config, plugged.name(), plugged.hostAddress(), ownNetwork);
       service.runUntilInterrupted();
@@ -198,16 +217,17 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private Service openVfioUser(ServeConfig config, NicWire wire) {
-    return VfioUserService.open(config, MachineOptions.slot(slot), wire.end());
+    return VfioUserService.open(config, MachineOptions.slot(slot), wire.ends());
   }
 
   private Service openVhostUser(ServeConfig config, NicWire wire) {
-    return VhostUserService.open(config, wire.end(), client);
+    return VhostUserService.open(config, wire.ends(), client);
   }
 
   private int runRoundTrips(ServeConfig config) {
-    if (door.vhostUser == null || !wire.isDefault()) {
-      throw LabException.usage("--round-trips goes with --vhost-user, and without --backend");
+    if (door.vhostUser == null || !wire.isDefault() || queues > 1) {
+      throw LabException.usage(
+          "--round-trips goes with --vhost-user, and without --backend or --queues");
     }
     if (roundTrips < 1 || size < SourceBackend.MIN_FRAME || size > LONGEST_ROUND_TRIP) {
       throw LabException.usage(
@@ -216,7 +236,7 @@ final class ServeCommand implements Callable<Integer> {
     }
     ProgressLine progress = ProgressLine.onStandardError();
     try (RoundTripWire frames = new RoundTripWire(config.macBytes(), OTHER_END, size, roundTrips);
-        VhostUserService service = VhostUserService.open(config, frames, client)) {
+        VhostUserService service = VhostUserService.open(config, List.of(frames), client)) {
       announce(config, "numbered frames", "", false);
       service.runUntil(
           () -> {
@@ -258,6 +278,7 @@ final class ServeCommand implements Callable<Integer> {
             config.socket(),
             config.mac().toString(),
             wireName,
+            queues,
             hostAddress,
             ownNetwork ? NetworkNamespace.enterCommand() : "");
     PrintWriter out = spec.commandLine().getOut();
@@ -265,12 +286,13 @@ final class ServeCommand implements Callable<Integer> {
       out.println(Json.of(report));
     } else {
       out.printf(
-          "%s at %s: %s behind %s%s%n",
+          "%s at %s: %s behind %s%s%s%n",
           report.protocol(),
           report.socket(),
           report.mac(),
           report.wire(),
-          report.hostAddress().isEmpty() ? "" : " (" + report.hostAddress() + ")");
+          report.hostAddress().isEmpty() ? "" : " (" + report.hostAddress() + ")",
+          queues == 1 ? "" : ", " + queues + " pairs of queues");
       if (ownNetwork) {
         out.printf("enter its network:  %s COMMAND%n", report.enter());
       }

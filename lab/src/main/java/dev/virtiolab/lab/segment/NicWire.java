@@ -6,6 +6,7 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.BackendSpecException;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.TapBackend;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -19,14 +20,21 @@ public final class NicWire implements AutoCloseable {
 
   private final String name;
   private final Optional<TapBackend> tap;
-  private final NetBackend end;
+  private final List<NetBackend> ends;
   private final Optional<WireFaults> faults;
 
   private NicWire(String name, Optional<TapBackend> tap, Segment.Wire.Plug plug) {
     this.name = name;
     this.tap = tap;
-    end = plug.end();
+    ends = List.of(plug.end());
     faults = plug.faults();
+  }
+
+  private NicWire(List<TapBackend> queues) {
+    name = queues.getFirst().name();
+    tap = Optional.of(queues.getFirst());
+    ends = List.copyOf(queues);
+    faults = Optional.empty();
   }
 
   /** Whether {@code backend} is a TAP, for which a network namespace of its own is made. */
@@ -37,12 +45,16 @@ public final class NicWire implements AutoCloseable {
   /**
    * Opens the wire, in this process's network namespace.
    *
+   * @param queues how many a TAP is to have, one for each pair of the NIC's; other wires have one
    * @param mtu what the NIC will offer, for a TAP's
    * @param seed what the faults follow from
    * @throws LabException if it cannot be had
    */
-  public static NicWire open(Segment.Wire wire, OptionalInt mtu, OptionalLong seed) {
+  public static NicWire open(Segment.Wire wire, int queues, OptionalInt mtu, OptionalLong seed) {
     BackendSpec spec = parse(wire.backend());
+    if (queues > 1) {
+      return openQueues(wire, spec, queues, mtu);
+    }
     if (spec instanceof BackendSpec.TapInterface tapSpec) {
       return openTap(tapSpec, wire, mtu, seed);
     }
@@ -55,6 +67,32 @@ public final class NicWire implements AutoCloseable {
       return new NicWire(name, Optional.empty(), wire.dress(end, seed));
     } catch (RuntimeException e) {
       end.close();
+      throw e;
+    }
+  }
+
+  private static NicWire openQueues(
+      Segment.Wire wire, BackendSpec spec, int queues, OptionalInt mtu) {
+    String one = "";
+    if (!(spec instanceof BackendSpec.TapInterface)) {
+      one = "--backend " + wire.backend() + " has";
+    } else if (!wire.joined().isEmpty()) {
+      one = "the switch of several --backend has";
+    } else if (!wire.faults().isQuiet()) {
+      one = "--fault is for";
+    } else if (wire.capture().isPresent()) {
+      one = "--pcap is of";
+    }
+    if (!one.isEmpty()) {
+      throw LabException.usage(
+          "--queues %d: %s one queue only; a TAP alone can have more".formatted(queues, one));
+    }
+    List<TapBackend> opened = TapLink.openQueues((BackendSpec.TapInterface) spec, queues);
+    try {
+      TapLink.configure(opened.getFirst().name(), HOST, mtu.orElse(Segment.ETHERNET_MTU));
+      return new NicWire(opened);
+    } catch (RuntimeException e) {
+      opened.forEach(NetBackend::close);
       throw e;
     }
   }
@@ -91,9 +129,9 @@ public final class NicWire implements AutoCloseable {
     }
   }
 
-  /** What the NIC is plugged into. */
-  public NetBackend end() {
-    return end;
+  /** What the NIC is plugged into: a wire for each pair of its queues. */
+  public List<NetBackend> ends() {
+    return ends;
   }
 
   /** The TAP's name, or the wire as on the command line. */
@@ -114,6 +152,6 @@ public final class NicWire implements AutoCloseable {
   /** Closes it, and everything that was joined with it; nobody may be using it. */
   @Override
   public void close() {
-    end.close();
+    ends.forEach(NetBackend::close);
   }
 }

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** The host's side of a TAP: address, state, and nothing that would speak on its own. */
 public final class TapLink {
@@ -25,8 +26,24 @@ public final class TapLink {
    * @throws LabException if the host does not allow it
    */
   public static TapBackend open(BackendSpec.TapInterface spec) {
+    return made(spec::open);
+  }
+
+  /**
+   * Likewise an interface with several queues, of which the first is {@linkplain
+   * TapBackend#openQueues attached}.
+   *
+   * @param queues 1 makes an ordinary one
+   */
+  public static List<TapBackend> openQueues(BackendSpec.TapInterface spec, int queues) {
+    return queues == 1
+        ? List.of(open(spec))
+        : made(() -> TapBackend.openQueues(spec.name(), queues));
+  }
+
+  private static <T> T made(Supplier<T> maker) {
     try {
-      return spec.open();
+      return maker.get();
     } catch (PosixException e) {
       String remedy = remedy(e);
       throw LabException.usage(

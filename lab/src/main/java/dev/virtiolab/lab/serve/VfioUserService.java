@@ -17,12 +17,13 @@ import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /** The NIC as a PCI function that a hypervisor has, by vfio-user. */
 public final class VfioUserService implements Service {
   private static final long LOOK_MILLIS = 100;
 
-  private final NetBackend wire;
+  private final Wires wires;
   private final VirtioNet nic;
   private final ClientMemory memory;
   private final VirtioPciFunction function;
@@ -35,10 +36,10 @@ public final class VfioUserService implements Service {
    * <p>VIRTIO_F_ACCESS_PLATFORM is offered always and required never: what the client maps are the
    * addresses that a driver with the feature uses, and without an IOMMU those of any driver.
    */
-  private VfioUserService(ServeConfig config, Slot slot, NetBackend wire, UnixListener listener) {
-    this.wire = wire;
-    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wire.mtu();
-    nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wire);
+  private VfioUserService(ServeConfig config, Slot slot, Wires wires, UnixListener listener) {
+    this.wires = wires;
+    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wires.mtu();
+    nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wires.all());
     memory = new ClientMemory(config.allowUnsealed());
     ClientInterrupts interrupts = new ClientInterrupts();
     function =
@@ -55,11 +56,12 @@ public final class VfioUserService implements Service {
    * Serves from now on.
    *
    * @param slot where the client will plug it in
-   * @param wire stays the caller's to close, after the service
+   * @param wires one for each pair of the NIC's queues; they stay the caller's to close, after the
+   *     service
    * @throws LabException if nobody can listen at the socket
    */
-  public static VfioUserService open(ServeConfig config, Slot slot, NetBackend wire) {
-    return new VfioUserService(config, slot, wire, listen(config.socket()));
+  public static VfioUserService open(ServeConfig config, Slot slot, List<NetBackend> wires) {
+    return new VfioUserService(config, slot, new Wires(wires), listen(config.socket()));
   }
 
   private static UnixListener listen(String socket) {
@@ -113,18 +115,24 @@ public final class VfioUserService implements Service {
                 frames.bytesReceived(),
                 frames.framesSent(),
                 frames.bytesSent(),
-                frames.drops() + wire.counters().droppedOut() + wire.counters().droppedIn()));
+                frames.drops() + wires.lost()));
+    lines.addAll(wires.describePairs());
     lines.add(
         "kicks: %d for receiving, %d for sending; interrupts: %d; DMA faults: %d"
             .formatted(
-                frames.kicks(VirtioNet.RECEIVE_QUEUE),
-                frames.kicks(VirtioNet.TRANSMIT_QUEUE),
+                kicks(frames, VirtioNet.RECEIVE_QUEUE),
+                kicks(frames, VirtioNet.TRANSMIT_QUEUE),
                 frames.queueInterrupts() + frames.configInterrupts(),
                 function.deviceMemory().faults()));
     if (server.occupied()) {
       lines.add("features: " + String.join(" ", FeatureBits.names(function.negotiatedFeatures())));
     }
     return lines;
+  }
+
+  /** Of the queues of one kind: {@code first} is the first pair's. */
+  private long kicks(NetCounters frames, int first) {
+    return IntStream.range(0, wires.all().size()).mapToLong(i -> frames.kicks(first + 2 * i)).sum();
   }
 
   @Override

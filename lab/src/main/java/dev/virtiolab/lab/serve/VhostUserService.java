@@ -1,7 +1,6 @@
 package dev.virtiolab.lab.serve;
 
 import dev.virtiolab.lab.LabException;
-import dev.virtiolab.net.BackendCounters;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.virtio.net.DeviceLoop;
@@ -9,6 +8,7 @@ import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import dev.virtiolab.virtio.vhostuser.VhostUserOptions;
 import dev.virtiolab.virtio.vhostuser.VhostUserServer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.BooleanSupplier;
@@ -17,14 +17,13 @@ import java.util.function.BooleanSupplier;
 public final class VhostUserService implements Service {
   private static final long LOOK_MILLIS = 100;
 
-  private final NetBackend wire;
+  private final Wires wires;
   private final VirtioNet nic;
   private final VhostUserServer server;
   private final DeviceLoop loop;
 
-  private VhostUserService(
-      NetBackend wire, VirtioNet nic, VhostUserServer server, DeviceLoop loop) {
-    this.wire = wire;
+  private VhostUserService(Wires wires, VirtioNet nic, VhostUserServer server, DeviceLoop loop) {
+    this.wires = wires;
     this.nic = nic;
     this.server = server;
     this.loop = loop;
@@ -33,19 +32,21 @@ public final class VhostUserService implements Service {
   /**
    * Begins to serve.
    *
-   * @param wire what the NIC is plugged into; stays the caller's to close, afterwards
+   * @param plugs what the NIC is plugged into, one for each pair of its queues; they stay the
+   *     caller's to close, afterwards
    * @param client whether to connect to the socket instead of listening there
    * @throws LabException if nobody can listen there
    */
-  public static VhostUserService open(ServeConfig config, NetBackend wire, boolean client) {
+  public static VhostUserService open(ServeConfig config, List<NetBackend> plugs, boolean client) {
+    Wires wires = new Wires(plugs);
     // ACCESS_PLATFORM is offered, and up to the front-end: a guest behind an IOMMU needs it.
-    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wire.mtu();
-    VirtioNet nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wire);
-    VhostUserOptions options = new VhostUserOptions(1, config.allowUnsealed());
+    OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wires.mtu();
+    VirtioNet nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), plugs);
+    VhostUserOptions options = new VhostUserOptions(plugs.size(), config.allowUnsealed());
     VhostUserServer server = openServer(config, nic, options, client);
     DeviceLoop loop = DeviceLoop.start(nic, "virtio-net");
     server.start();
-    return new VhostUserService(wire, nic, server, loop);
+    return new VhostUserService(wires, nic, server, loop);
   }
 
   private static VhostUserServer openServer(
@@ -85,19 +86,20 @@ public final class VhostUserService implements Service {
   @Override
   public List<String> report() {
     NetCounters frames = nic.counters();
-    BackendCounters crossed = wire.counters();
-    return List.of(
+    List<String> lines = new ArrayList<>();
+    lines.add(
         "front-ends  %d came, %d were turned away; %d requests, %d of them refused"
             .formatted(
                 server.counters().frontEnds(),
                 server.counters().turnedAway(),
                 server.counters().requests(),
-                server.counters().refused()),
+                server.counters().refused()));
+    lines.add(
         "frames      %d to the driver, %d from it; %d dropped"
             .formatted(
-                frames.framesReceived(),
-                frames.framesSent(),
-                frames.drops() + crossed.droppedOut() + crossed.droppedIn()));
+                frames.framesReceived(), frames.framesSent(), frames.drops() + wires.lost()));
+    lines.addAll(wires.describePairs());
+    return lines;
   }
 
   @Override

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What {@code vlab serve} refuses: one line, exit code 2. */
@@ -35,6 +36,45 @@ class ServeCommandTest {
     assertRefused("no-such", "--vfio-user", "s", "--backend", "no-such");
     assertRefused(
         "the first of several", "--vfio-user", "s", "--backend", "sink", "--backend", "tap");
+  }
+
+  @Test
+  void queuesAreBoundedAndNeedAWireThatHasAsMany() {
+    assertRefused("--queues is from 1 to 16, not 0", "--vfio-user", "s", "--queues", "0");
+    assertRefused("--queues is from 1 to 16, not 17", "--vhost-user", "s", "--queues", "17");
+    assertRefused("--queues takes a whole number", "--vfio-user", "s", "--queues", "two");
+    assertRefused(
+        "--queues 2: --backend sink has one queue only; a TAP alone can have more",
+        "--vfio-user",
+        "s",
+        "--queues",
+        "2",
+        "--backend",
+        "sink");
+    assertRefused(
+        "--backend dgram:127.0.0.1:1,127.0.0.1:2 has one queue",
+        "--vhost-user",
+        "s",
+        "--queues",
+        "2",
+        "--backend",
+        "dgram:127.0.0.1:1,127.0.0.1:2");
+    String[] tap = {"--vfio-user", "s", "--queues", "2", "--here", "--backend", "tap:mq0"};
+    assertRefused("the switch of several --backend has one", and(tap, "--backend", "sink"));
+    assertRefused("--fault is for one queue", and(tap, "--fault", "loss=1%"));
+    assertRefused("--pcap is of one queue", and(tap, "--pcap", "file"));
+    assertRefused(
+        "without --backend or --queues",
+        "--vhost-user",
+        "s",
+        "--queues",
+        "2",
+        "--round-trips",
+        "1");
+  }
+
+  private static String[] and(String[] arguments, String... more) {
+    return Stream.concat(Stream.of(arguments), Stream.of(more)).toArray(String[]::new);
   }
 
   private static void assertRefused(String words, String... arguments) {
