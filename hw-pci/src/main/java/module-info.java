@@ -8,5 +8,6 @@ module dev.virtiolab.pci {
   exports dev.virtiolab.pci.function;
   exports dev.virtiolab.pci.host;
   exports dev.virtiolab.pci.memory;
+  exports dev.virtiolab.pci.qtest;
   exports dev.virtiolab.pci.vfiouser;
 }
