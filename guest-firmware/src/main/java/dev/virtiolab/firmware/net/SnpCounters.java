@@ -15,6 +15,7 @@ public final class SnpCounters {
   private static final VarHandle COUNT = MethodHandles.arrayElementVarHandle(long[].class);
 
   private final long[] counts = new long[SnpCounter.values().length];
+  private volatile long negotiatedFeatures;
 
   SnpCounters() {}
 
@@ -23,6 +24,18 @@ public final class SnpCounters {
     // Opaque: the firmware's thread stores while a reporting thread looks; nothing is ordered by
     // it.
     return (long) COUNT.getOpaque(counts, counter.ordinal());
+  }
+
+  /**
+   * The feature bits that driver and device agreed on last (virtio v1.4, 2.2 "Feature Bits"); 0
+   * before the first time.
+   */
+  public long negotiatedFeatures() {
+    return negotiatedFeatures;
+  }
+
+  void negotiated(long features) {
+    negotiatedFeatures = features;
   }
 
   void increment(SnpCounter counter) {

@@ -180,7 +180,12 @@ final class VirtioNet {
     }
     mode.mediaPresentSupported = (offered & F_STATUS) != 0;
     status.value = VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER;
-    return VirtioLib.virtio10WriteFeatures(virtIo, offered & WANTED | mtu.feature(), status);
+    long accepted = offered & WANTED | mtu.feature();
+    result = VirtioLib.virtio10WriteFeatures(virtIo, accepted, status);
+    if (!result.isError()) {
+      counters.negotiated(accepted);
+    }
+    return result;
   }
 
   /** Steps 7 and 8: the queues are laid out before DRIVER_OK and kicked only after it. */

@@ -105,6 +105,7 @@ class SnpMtuTest {
     ok(bench.snp.initialize(0, 0));
     assertEquals(mtu, bench.snp.mode().maxPacketSize);
     assertEquals(accepted, bench.card.negotiated() & F_MTU);
+    assertEquals(bench.card.negotiated(), bench.counters.negotiatedFeatures());
     for (int type : new int[] {0x0800, 0x86dd}) {
       ok(send(mtu + 14, type));
       assertEquals(EfiStatus.INVALID_PARAMETER, send(mtu + 15, type));
