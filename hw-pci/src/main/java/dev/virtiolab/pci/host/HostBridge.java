@@ -108,14 +108,23 @@ public final class HostBridge implements CpuBus {
                 .formatted(region.base(), region.limit()));
       }
     }
-    long above = Math.max(Math.max(memory.limit(), inboundLimit), PhysicalMemory.HIGH_BASE);
-    window64Base = (above + WINDOW_64_ALIGNMENT - 1) & -WINDOW_64_ALIGNMENT;
+    window64Base = window64Base(Math.max(memory.limit(), inboundLimit));
     root.plug(0, new Self());
   }
 
   /** Bus 0. Slot 0 is the bridge's own. */
   public PciBus rootBus() {
     return root;
+  }
+
+  /**
+   * Where the 64-bit window of a board begins.
+   *
+   * @param limit one past the highest address of RAM
+   */
+  public static long window64Base(long limit) {
+    long above = Math.max(limit, PhysicalMemory.HIGH_BASE);
+    return (above + WINDOW_64_ALIGNMENT - 1) & -WINDOW_64_ALIGNMENT;
   }
 
   /** First address of the 64-bit window. */

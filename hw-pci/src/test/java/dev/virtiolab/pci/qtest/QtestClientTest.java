@@ -248,7 +248,9 @@ class QtestClientTest {
         Thread.ofPlatform()
             .start(
                 () -> {
-                  while (trySay("IRQ raise 1\nIRQ lower 1\n")) {
+                  // So much at a time that the client finds no end of it.
+                  String lines = "IRQ raise 1\nIRQ lower 1\n".repeat(4000);
+                  while (trySay(lines)) {
                     Thread.onSpinWait();
                   }
                 });
@@ -327,10 +329,18 @@ class QtestClientTest {
     }
   }
 
-  /** Says as much as there is room for; false if the client is gone. */
+  /** Says {@code words}, waiting for room; false if the client is gone. */
   private boolean trySay(String words) {
-    int result = send(server, words.getBytes(StandardCharsets.UTF_8), 0);
-    return result > 0 || result == -Errno.EAGAIN;
+    byte[] bytes = words.getBytes(StandardCharsets.UTF_8);
+    int sent = 0;
+    while (sent < bytes.length) {
+      int result = send(server, bytes, sent);
+      if (result < 0 && result != -Errno.EAGAIN) {
+        return false;
+      }
+      sent += Math.max(0, result);
+    }
+    return true;
   }
 
   private static int send(UnixStream server, byte[] bytes, int from) {
