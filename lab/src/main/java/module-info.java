@@ -16,6 +16,7 @@ module dev.virtiolab.lab {
   exports dev.virtiolab.lab.dump;
   exports dev.virtiolab.lab.ebs;
   exports dev.virtiolab.lab.host;
+  exports dev.virtiolab.lab.qemu;
   exports dev.virtiolab.lab.segment;
   exports dev.virtiolab.lab.serve;
   exports dev.virtiolab.lab.socket;

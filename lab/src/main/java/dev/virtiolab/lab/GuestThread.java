@@ -66,10 +66,12 @@ public final class GuestThread implements GuestDoor, AutoCloseable {
   private volatile boolean stopping;
 
   /**
+   * A thread that has not begun.
+   *
    * @param boot runs on the guest's thread; it is given the doorbell, which says whether somebody
    *     waits here for the guest to end its turn
    */
-  GuestThread(Function<BooleanSupplier, Firmware> boot) {
+  public GuestThread(Function<BooleanSupplier, Firmware> boot) {
     this.boot = boot;
     thread = Thread.ofPlatform().name("guest").daemon().unstarted(this::run);
   }
@@ -81,7 +83,7 @@ public final class GuestThread implements GuestDoor, AutoCloseable {
    *     thread
    * @throws dev.virtiolab.firmware.BootException if it does not boot
    */
-  Firmware start() {
+  public Firmware start() {
     thread.start();
     return await(booted);
   }
@@ -221,7 +223,7 @@ public final class GuestThread implements GuestDoor, AutoCloseable {
   }
 
   /** ExitBootServices on the guest's thread, which ends with it if it succeeds. */
-  EfiStatus exitBootServices() {
+  public EfiStatus exitBootServices() {
     return ask(
         firmware -> {
           EfiStatus status = firmware.exitBootServices();
@@ -294,7 +296,7 @@ public final class GuestThread implements GuestDoor, AutoCloseable {
   }
 
   /** Completes when the guest's thread is done, exceptionally if it broke. */
-  CompletableFuture<Void> ended() {
+  public CompletableFuture<Void> ended() {
     return ended;
   }
 

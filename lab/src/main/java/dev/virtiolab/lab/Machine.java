@@ -15,8 +15,6 @@ import dev.virtiolab.iommu.sev.SevPlatform;
 import dev.virtiolab.iommu.sev.launch.LaunchMeasurement;
 import dev.virtiolab.iommu.vtd.VtdCounters;
 import dev.virtiolab.iommu.vtd.VtdPlatform;
-import dev.virtiolab.lab.socket.GuestTcp;
-import dev.virtiolab.lab.socket.GuestUdp;
 import dev.virtiolab.lab.trace.MachineEvents;
 import dev.virtiolab.lab.trace.Recordings;
 import dev.virtiolab.lab.trace.Trace;
@@ -28,6 +26,7 @@ import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import java.util.HexFormat;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -37,7 +36,7 @@ import java.util.function.BooleanSupplier;
  * A running machine: a {@link Mainboard} whose NIC is driven by a thread of its own, and whose
  * guest is another.
  */
-public final class Machine implements AutoCloseable {
+public final class Machine implements GuestMachine {
   private static final long LOOK_MILLIS = 100;
 
   private final NetBackend wire;
@@ -152,18 +151,15 @@ public final class Machine implements AutoCloseable {
     return firmware.dmaCounters();
   }
 
+  @Override
   public GuestThread guest() {
     return guest;
   }
 
-  /** The guest's TCP, from any thread. */
-  public GuestTcp tcp() {
-    return new GuestTcp(guest);
-  }
-
-  /** The guest's UDP, from any thread. */
-  public GuestUdp udp() {
-    return new GuestUdp(guest);
+  /** {@inheritDoc} All of it is this process's. */
+  @Override
+  public Optional<String> trouble() {
+    return Optional.empty();
   }
 
   /**
@@ -174,21 +170,12 @@ public final class Machine implements AutoCloseable {
     return guest.exitBootServices();
   }
 
-  /**
-   * Waits until Ctrl-C.
-   *
-   * @throws IllegalStateException if the guest or the device's loop breaks first
-   * @throws LabException if the wire goes first
-   */
+  @Override
   public void runUntilInterrupted() {
     runUntilInterrupted(wire::linkUp);
   }
 
-  /**
-   * Likewise.
-   *
-   * @param wireUp whether the wire is there, or will come back; looked at now and then
-   */
+  @Override
   public void runUntilInterrupted(BooleanSupplier wireUp) {
     try {
       while (wireUp.getAsBoolean() && deviceLoop.running()) {
@@ -210,13 +197,14 @@ public final class Machine implements AutoCloseable {
     }
   }
 
-  /** What crossed the NIC so far. */
+  @Override
   public TrafficReport report() {
     NetCounters nic = board.nic().counters();
     DmaCounters dma = firmware.dmaCounters();
     return new TrafficReport(
         board.platform().name(),
         board.nicAddress().toString(),
+        Optional.empty(),
         board.negotiatedFeatures(),
         new TrafficReport.Frames(
             nic.framesReceived(),
@@ -227,7 +215,7 @@ public final class Machine implements AutoCloseable {
         new TrafficReport.Queues(
             nic.kicks(VirtioNet.RECEIVE_QUEUE),
             nic.kicks(VirtioNet.TRANSMIT_QUEUE),
-            nic.queueInterrupts() + nic.configInterrupts()),
+            OptionalLong.of(nic.queueInterrupts() + nic.configInterrupts())),
         new TrafficReport.Dma(
             dma.maps(),
             dma.unmaps(),

@@ -133,7 +133,7 @@ public record MachineConfig(
   }
 
   /** Where keys and other chance come from: the same for the same seed. */
-  RandomGenerator entropy() {
+  public RandomGenerator entropy() {
     return seed.isPresent() ? new SplittableRandom(seed.getAsLong()) : new SecureRandom();
   }
 

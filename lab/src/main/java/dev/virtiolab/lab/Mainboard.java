@@ -55,7 +55,9 @@ import java.util.random.RandomGenerator;
  */
 public final class Mainboard implements AutoCloseable {
   private static final long MIB = 1L << 20;
-  private static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
+
+  /** Where the firmware is, on every board. */
+  public static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
 
   private static final int ROOT_BUS_SLOTS = 32;
   private static final int ROOT_BUS_SLOT = 4;

@@ -3,13 +3,16 @@ package dev.virtiolab.lab;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * What crossed a NIC so far, and what that took: counted by the device, by the guest's drivers and
- * by the platform, each for itself.
+ * by the platform, each for itself. A device of another program's does not tell what it counted:
+ * what is said of it then is what the guest's driver saw.
  *
  * @param platform as on the command line
  * @param slot where the NIC sits, such as {@code 00:04.0}
+ * @param emulator the program whose device it is; empty where it is this one's
  * @param features the feature bits that driver and device agreed on
  * @param remapping what the DMA remapping unit did, where there is one
  * @param cache what the CPU's cache did, where bus masters do not see it
@@ -18,6 +21,7 @@ import java.util.Optional;
 public record TrafficReport(
     String platform,
     String slot,
+    Optional<Emulator> emulator,
     List<String> features,
     Frames frames,
     Queues queues,
@@ -26,6 +30,14 @@ public record TrafficReport(
     Optional<Remapping> remapping,
     Optional<Cache> cache,
     Optional<Launch> launch) {
+
+  /**
+   * A program that emulates the device.
+   *
+   * @param name with its version
+   * @param registersRead accesses of the guest's, each a request and its answer
+   */
+  public record Emulator(String name, long registersRead, long registersWritten) {}
 
   /**
    * Frames as the device counted them.
@@ -40,9 +52,10 @@ public record TrafficReport(
    * Words between driver and device.
    *
    * @param receiveKicks notifications that the driver gave for the receive queue
-   * @param interrupts that the device raised; the firmware polls and asks for none
+   * @param interrupts that the device raised; the firmware polls and asks for none. Empty where
+   *     nobody counts them
    */
-  public record Queues(long receiveKicks, long transmitKicks, long interrupts) {}
+  public record Queues(long receiveKicks, long transmitKicks, OptionalLong interrupts) {}
 
   /**
    * What the guest's drivers mapped.
@@ -92,7 +105,13 @@ public record TrafficReport(
   /** The summary that a person reads. */
   public String describe() {
     StringBuilder text = new StringBuilder();
-    line(text, "%n--- virtio-net %s, platform %s, %s", slot, platform, String.join(" ", features));
+    line(
+        text,
+        "%n--- virtio-net %s%s, platform %s, %s",
+        slot,
+        emulator.map(program -> " of " + program.name).orElse(""),
+        platform,
+        String.join(" ", features));
     line(
         text,
         "frames  %,d to the guest (%,d bytes), %,d from it (%,d bytes), %,d dropped",
@@ -103,10 +122,19 @@ public record TrafficReport(
         frames.dropped);
     line(
         text,
-        "queues  %,d receive kicks, %,d transmit kicks, %,d interrupts",
+        "queues  %,d receive kicks, %,d transmit kicks%s",
         queues.receiveKicks,
         queues.transmitKicks,
-        queues.interrupts);
+        queues.interrupts.isPresent()
+            ? String.format(Locale.ROOT, ", %,d interrupts", queues.interrupts.getAsLong())
+            : "");
+    emulator.ifPresent(
+        program ->
+            line(
+                text,
+                "qtest   %,d registers read, %,d written",
+                program.registersRead,
+                program.registersWritten));
     line(
         text,
         "DMA     %,d maps, %,d unmaps, %,d open, %,d bytes bounced",

@@ -18,6 +18,8 @@ final class MachineOptions {
   /** The largest that VirtioNetDxe posts receive buffers for. */
   private static final int MAX_MTU = 9216;
 
+  private static final String OVMF_SLOTS = "ovmf";
+
   static final String MTU_DESCRIPTION =
       "offer VIRTIO_NET_F_MTU with this value, 68 to 9216; the guest's driver takes it, and the"
           + " host's interfaces get it (default: where the wire takes less than 1500, that; else the"
@@ -62,7 +64,7 @@ final class MachineOptions {
   @Option(
       names = "--bounce-slots",
       paramLabel = BounceSlotsWord.LABEL,
-      defaultValue = "ovmf",
+      defaultValue = OVMF_SLOTS,
       description = BounceSlotsWord.DESCRIPTION)
   private String bounceSlots;
 
@@ -93,6 +95,25 @@ final class MachineOptions {
             BounceSlotsWord.parse(bounceSlots),
             seed == null ? OptionalLong.empty() : OptionalLong.of(seed))
         .withNicFeatures(FeatureWords.parse(features));
+  }
+
+  /**
+   * Refuses what is said of a device or a platform of the lab's own.
+   *
+   * @throws LabException if something is
+   */
+  void refuseForQemu() {
+    if (platform() != PlatformKind.PC) {
+      throw LabException.usage(
+          "--platform " + platform + ": QEMU's device is on QEMU's machine, which is a pc");
+    }
+    if (features != null) {
+      throw LabException.usage("--feature is of the device java; QEMU's offers what QEMU has");
+    }
+    if (!bounceSlots.equals(OVMF_SLOTS)) {
+      throw LabException.usage(
+          "--bounce-slots is of encrypted memory, which QEMU's machine has not");
+    }
   }
 
   private PlatformKind platform() {

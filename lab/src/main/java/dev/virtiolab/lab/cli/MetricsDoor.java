@@ -1,5 +1,6 @@
 package dev.virtiolab.lab.cli;
 
+import dev.virtiolab.lab.GuestMachine;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.host.NetworkNamespace;
@@ -85,9 +86,14 @@ final class MetricsDoor implements AutoCloseable {
             : List.of(new NetworkNamespace.HandedOn(PROPERTY, listener.fd())));
   }
 
-  /** Shows a running machine from now on, if the user asked, and says where. */
-  void show(Machine machine, Optional<WireFaults> faults, PrintWriter err) {
-    show(MachineMetrics.of(machine, faults.map(WireFaults::backend)), err);
+  /**
+   * Shows a running machine from now on, if the user asked, and says where. For one whose device is
+   * another program's nobody can ask.
+   */
+  void show(GuestMachine machine, Optional<WireFaults> faults, PrintWriter err) {
+    if (machine instanceof Machine own) {
+      show(MachineMetrics.of(own, faults.map(WireFaults::backend)), err);
+    }
   }
 
   /** Likewise whatever has metrics. */

@@ -50,6 +50,8 @@ final class PingCommand implements Callable<Integer> {
 
   @Mixin private WireOptions wire;
 
+  @Mixin private DeviceOptions device;
+
   @Option(
       names = "--from",
       paramLabel = "host|guest",
@@ -104,6 +106,7 @@ final class PingCommand implements Callable<Integer> {
   /**
    * What {@code --json} prints.
    *
+   * @param device java or qemu
    * @param from host or guest; a second guest that takes the host's part counts as the host
    * @param wire {@value #TAP}, {@value #STREAM}, {@value #DGRAM} or {@value #VXLAN}
    * @param noTapReason why there is a second guest instead of a host; null where there is a host,
@@ -111,6 +114,7 @@ final class PingCommand implements Callable<Integer> {
    * @param vxlan what this end of a VXLAN segment did and dropped; null on other wires
    */
   record Report(
+      String device,
       String from,
       String wire,
       String noTapReason,
@@ -132,11 +136,16 @@ final class PingCommand implements Callable<Integer> {
         Double rttMaxMs) {}
 
     static Report ofTap(
-        String from, PingResult ping, TrafficReport traffic, Optional<FaultReport> faults) {
-      return of(from, TAP, null, null, ping, traffic, faults);
+        String device,
+        String from,
+        PingResult ping,
+        TrafficReport traffic,
+        Optional<FaultReport> faults) {
+      return of(device, from, TAP, null, null, ping, traffic, faults);
     }
 
     static Report ofPeer(
+        String device,
         String from,
         BackendSpec peer,
         Map<String, Long> vxlan,
@@ -149,19 +158,21 @@ final class PingCommand implements Callable<Integer> {
             case BackendSpec.Datagram _ -> DGRAM;
             default -> STREAM;
           };
-      return of(from, wire, null, vxlan, ping, traffic, faults);
+      return of(device, from, wire, null, vxlan, ping, traffic, faults);
     }
 
     static Report ofFallback(
+        String device,
         String from,
         String noTapReason,
         PingResult ping,
         TrafficReport traffic,
         Optional<FaultReport> faults) {
-      return of(from, STREAM, noTapReason, null, ping, traffic, faults);
+      return of(device, from, STREAM, noTapReason, null, ping, traffic, faults);
     }
 
     private static Report of(
+        String device,
         String from,
         String wire,
         String noTapReason,
@@ -170,6 +181,7 @@ final class PingCommand implements Callable<Integer> {
         TrafficReport traffic,
         Optional<FaultReport> faults) {
       return new Report(
+          device,
           from,
           wire,
           noTapReason,
@@ -200,6 +212,7 @@ final class PingCommand implements Callable<Integer> {
     MachineConfig config =
         peer.isPresent() ? machine.toConfig(MachineConfig.SECOND_MAC) : machine.toConfig();
     checkOptions();
+    device.check(machine, wire);
     try (MetricsDoor metrics = wire.openMetrics()) {
       if (peer.isPresent()) {
         return pingPeer(config, peer.get(), metrics);
@@ -217,14 +230,14 @@ final class PingCommand implements Callable<Integer> {
     PingResult result;
     TrafficReport traffic;
     Optional<FaultReport> faults;
-    try (Segment segment = Segment.open(config, wire.toConfig());
+    try (Segment segment = Segment.open(config, wire.toConfig(), device.maker());
         MetricsDoor shown = metrics) {
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       result = from.equals("guest") ? pingFromGuest(segment) : pingFromHost(segment);
       traffic = segment.report();
       faults = segment.faults();
     }
-    return tell(Report.ofTap(from, result, traffic, faults), result);
+    return tell(Report.ofTap(device.word(), from, result, traffic, faults), result);
   }
 
   /** Why no host can be had on the far side; empty if one can, or if there must be one. */
@@ -256,7 +269,7 @@ final class PingCommand implements Callable<Integer> {
     PingResult result;
     TrafficReport traffic;
     Optional<FaultReport> faults;
-    try (GuestPair pair = GuestPair.open(config, wire.toConfig());
+    try (GuestPair pair = GuestPair.open(config, wire.toConfig(), device.maker());
         MetricsDoor shown = metrics) {
       shown.show(pair.machine(), pair.wireFaults(), err);
       result =
@@ -267,7 +280,7 @@ final class PingCommand implements Callable<Integer> {
       traffic = pair.report();
       faults = pair.faults();
     }
-    return tell(Report.ofFallback(from, reason, result, traffic, faults), result);
+    return tell(Report.ofFallback(device.word(), from, reason, result, traffic, faults), result);
   }
 
   /** Another process is on the far side: the guest here pings the guest there. */
@@ -283,7 +296,8 @@ final class PingCommand implements Callable<Integer> {
     Map<String, Long> vxlan;
     List<String> wireLines;
     Optional<FaultReport> faults;
-    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, true);
+    try (PeerSegment segment =
+            PeerSegment.open(config, wire.toSingleConfig(), peer, own, true, device.maker());
         MetricsDoor shown = metrics) {
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
       result = showSeries(progress -> segment.pingFromGuest(target, count, size, flood, progress));
@@ -292,7 +306,8 @@ final class PingCommand implements Callable<Integer> {
       vxlan = segment.vxlanTally();
       wireLines = segment.describeWire();
     }
-    int exitCode = tell(Report.ofPeer(from, peer, vxlan, result, traffic, faults), result);
+    int exitCode =
+        tell(Report.ofPeer(device.word(), from, peer, vxlan, result, traffic, faults), result);
     if (!json) {
       wireLines.forEach(spec.commandLine().getOut()::println);
       spec.commandLine().getOut().flush();

@@ -2,8 +2,8 @@ package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.stack.tcp.TcpEcho;
+import dev.virtiolab.lab.GuestMachine;
 import dev.virtiolab.lab.LabException;
-import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.FaultReport;
@@ -147,7 +147,7 @@ final class UpCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void startEcho(Machine machine) {
+  private void startEcho(GuestMachine machine) {
     if (echo == null) {
       return;
     }

@@ -84,6 +84,19 @@ final class WireOptions {
   }
 
   /**
+   * Refuses what nobody sees of a device of QEMU's.
+   *
+   * @throws LabException if it was asked for
+   */
+  void refuseForQemu() {
+    if (trace != null || watch.wantsMetrics()) {
+      throw LabException.usage(
+          (trace != null ? "--trace" : "--metrics")
+              + " is of the device java; what QEMU's does is not seen from here");
+    }
+  }
+
+  /**
    * Reads an address.
    *
    * @throws LabException if it is none

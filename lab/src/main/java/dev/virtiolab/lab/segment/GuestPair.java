@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.GuestMachine;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
@@ -38,8 +39,8 @@ public final class GuestPair implements AutoCloseable {
   private final Deque<Runnable> opened = new ArrayDeque<>();
 
   private Optional<WireFaults> faults = Optional.empty();
-  private Machine first;
-  private Machine second;
+  private GuestMachine first;
+  private GuestMachine second;
 
   private GuestPair() {}
 
@@ -52,9 +53,18 @@ public final class GuestPair implements AutoCloseable {
    * @throws LabException if a file cannot be made, or a guest does not boot
    */
   public static GuestPair open(MachineConfig config, Segment.Wire wire) {
+    return open(config, wire, Machine::start);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param maker makes the first guest's machine
+   */
+  public static GuestPair open(MachineConfig config, Segment.Wire wire, GuestMachine.Maker maker) {
     GuestPair pair = new GuestPair();
     try {
-      pair.start(config, wire);
+      pair.start(config, wire, maker);
       return pair;
     } catch (RuntimeException e) {
       pair.close();
@@ -62,7 +72,7 @@ public final class GuestPair implements AutoCloseable {
     }
   }
 
-  private void start(MachineConfig config, Segment.Wire wire) {
+  private void start(MachineConfig config, Segment.Wire wire, GuestMachine.Maker maker) {
     Path folder = newFolder();
     StreamBackend far;
     NetBackend near;
@@ -84,7 +94,7 @@ public final class GuestPair implements AutoCloseable {
     timeline.ifPresent(trace -> opened.push(trace::close));
     second = Machine.start(config.neighbour(), far, Segment.HOST_ADDRESS, timeline);
     opened.push(second::close);
-    first = Machine.start(config, near, Segment.GUEST_ADDRESS, timeline);
+    first = maker.start(config, near, Segment.GUEST_ADDRESS, timeline);
     opened.push(first::close);
   }
 
@@ -148,7 +158,7 @@ public final class GuestPair implements AutoCloseable {
   }
 
   private static PingResult ping(
-      Machine from,
+      GuestMachine from,
       String sender,
       Ipv4Address target,
       long count,
@@ -165,7 +175,7 @@ public final class GuestPair implements AutoCloseable {
   }
 
   /** The first machine, for whoever watches it. */
-  public Machine machine() {
+  public GuestMachine machine() {
     return first;
   }
 

@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.GuestMachine;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
@@ -16,9 +17,9 @@ import java.util.function.Consumer;
  */
 public final class PeerSegment implements AutoCloseable {
   private final PeerWire wire;
-  private final Machine machine;
+  private final GuestMachine machine;
 
-  private PeerSegment(PeerWire wire, Machine machine) {
+  private PeerSegment(PeerWire wire, GuestMachine machine) {
     this.wire = wire;
     this.machine = machine;
   }
@@ -38,10 +39,25 @@ public final class PeerSegment implements AutoCloseable {
       BackendSpec peer,
       Ipv4Address guestAddress,
       boolean waitsForPeer) {
+    return open(config, wire, peer, guestAddress, waitsForPeer, Machine::start);
+  }
+
+  /**
+   * Likewise, of another make.
+   *
+   * @param maker makes the machine behind the wire
+   */
+  public static PeerSegment open(
+      MachineConfig config,
+      Segment.Wire wire,
+      BackendSpec peer,
+      Ipv4Address guestAddress,
+      boolean waitsForPeer,
+      GuestMachine.Maker maker) {
     PeerWire opened = PeerWire.open(config, wire, peer, waitsForPeer);
     try {
       return new PeerSegment(
-          opened, Machine.start(config, opened.end(), guestAddress, opened.timeline()));
+          opened, maker.start(config, opened.end(), guestAddress, opened.timeline()));
     } catch (RuntimeException e) {
       opened.close();
       throw e;
@@ -91,7 +107,7 @@ public final class PeerSegment implements AutoCloseable {
   }
 
   /** The machine, for whoever watches it. */
-  public Machine machine() {
+  public GuestMachine machine() {
     return machine;
   }
 

@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.segment;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.lab.GuestMachine;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
@@ -105,7 +106,7 @@ public final class Segment implements AutoCloseable {
 
   private final TapBackend tap;
   private final NetBackend wire;
-  private final Machine machine;
+  private final GuestMachine machine;
   private final Optional<Joint> joint;
   private final Optional<Trace> timeline;
   private final Optional<WireFaults> faults;
@@ -114,7 +115,7 @@ public final class Segment implements AutoCloseable {
       TapBackend tap,
       Optional<Joint> joint,
       Wire.Plug plug,
-      Machine machine,
+      GuestMachine machine,
       Optional<Trace> timeline) {
     this.tap = tap;
     this.joint = joint;
@@ -131,6 +132,15 @@ public final class Segment implements AutoCloseable {
    * @throws LabException if the host does not allow it, or the guest does not boot
    */
   public static Segment open(MachineConfig config, Wire wire) {
+    return open(config, wire, Machine::start);
+  }
+
+  /**
+   * Likewise, of another make.
+   *
+   * @param maker makes the machine behind the wire
+   */
+  public static Segment open(MachineConfig config, Wire wire, GuestMachine.Maker maker) {
     BackendSpec.TapInterface spec = tapOf(wire.backend());
     TapBackend tap = TapLink.open(spec);
     NetBackend end = tap;
@@ -146,7 +156,7 @@ public final class Segment implements AutoCloseable {
       Wire.Plug plug = wire.dress(end, config.seed());
       end = plug.end();
       timeline = wire.openTimeline();
-      Machine machine = Machine.start(config, end, GUEST_ADDRESS, timeline);
+      GuestMachine machine = maker.start(config, end, GUEST_ADDRESS, timeline);
       return new Segment(tap, joint, plug, machine, timeline);
     } catch (RuntimeException e) {
       timeline.ifPresent(Trace::close);
@@ -202,7 +212,11 @@ public final class Segment implements AutoCloseable {
    * @param screen where its output goes
    */
   public PingResult pingFromHost(List<String> arguments, OutputStream screen) {
-    return new SystemPing(GUEST, arguments).run(screen, tap::linkUp);
+    return new SystemPing(GUEST, arguments).run(screen, this::trouble);
+  }
+
+  private Optional<String> trouble() {
+    return tap.linkUp() ? machine.trouble() : Optional.of("the wire is gone: the TAP was deleted");
   }
 
   /** Waits for Ctrl-C. */
@@ -218,7 +232,7 @@ public final class Segment implements AutoCloseable {
   }
 
   /** The machine, for whoever watches it. */
-  public Machine machine() {
+  public GuestMachine machine() {
     return machine;
   }
 

@@ -11,9 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -52,11 +53,11 @@ final class SystemPing {
   /**
    * Runs ping to its end, copying what it prints to {@code screen}. Ctrl-C cuts it short.
    *
-   * @param wireUp looked at now and then; when it no longer holds, ping is ended
-   * @throws LabException if ping ended without a summary: it refused its arguments, or the wire
-   *     went
+   * @param trouble looked at now and then; if there is some, ping is ended
+   * @throws LabException if ping ended without a summary: it refused its arguments, or there was
+   *     trouble
    */
-  PingResult run(OutputStream screen, BooleanSupplier wireUp) {
+  PingResult run(OutputStream screen, Supplier<Optional<String>> trouble) {
     try {
       Process ping =
           new ProcessBuilder(command)
@@ -68,9 +69,10 @@ final class SystemPing {
               () -> copy(ping.getInputStream(), screen), Thread::startVirtualThread);
       try {
         while (!ping.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
-          if (!wireUp.getAsBoolean()) {
+          Optional<String> reason = trouble.get();
+          if (reason.isPresent()) {
             ping.destroy();
-            throw LabException.failure("the wire is gone: the TAP was deleted");
+            throw LabException.failure(reason.get());
           }
         }
         return understand(tail.join(), ping.exitValue());
