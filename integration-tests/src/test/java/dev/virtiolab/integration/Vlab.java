@@ -328,10 +328,15 @@ final class Vlab implements AutoCloseable {
 
   /** Ends every child whose command line has {@code words}; as root. */
   long killChildren(String words) {
+    return signalChildren(words, "KILL");
+  }
+
+  /** Likewise, with another signal than KILL. */
+  long signalChildren(String words, String signal) {
     return process
         .descendants()
         .filter(child -> commandLine(child.pid()).contains(words))
-        .filter(child -> command("kill", "-KILL", Long.toString(child.pid())) == 0)
+        .filter(child -> command("kill", "-" + signal, Long.toString(child.pid())) == 0)
         .count();
   }
 
