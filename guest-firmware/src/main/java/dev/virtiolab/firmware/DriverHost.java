@@ -26,6 +26,7 @@ import dev.virtiolab.firmware.uefi.IoMmu;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.firmware.virtio.Virtio10Dxe;
+import dev.virtiolab.firmware.virtio.VirtioPciDeviceDxe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -50,6 +51,7 @@ public final class DriverHost {
   private final MappingTeardown mappings;
   private final PciBusDxe pciBus;
   private final Virtio10Dxe virtio10;
+  private final VirtioPciDeviceDxe virtioPciDevice;
 
   /**
    * What a host can be told when it is made.
@@ -106,6 +108,8 @@ public final class DriverHost {
     require("PciBusDxe", pciBus.start());
     virtio10 = new Virtio10Dxe(bootServices);
     require("Virtio10Dxe", virtio10.install());
+    virtioPciDevice = new VirtioPciDeviceDxe(bootServices);
+    require("VirtioPciDeviceDxe", virtioPciDevice.install());
   }
 
   /** Starts the board's IOMMU driver, where it needs one. */
@@ -234,6 +238,9 @@ public final class DriverHost {
     List<String> complaints = new ArrayList<>();
     pciBus.skipped().forEach(skipped -> complaints.add(skipped.toString()));
     virtio10.lastStart().ifPresent(start -> complaints.add("Virtio10Dxe.Start: " + start));
+    virtioPciDevice
+        .lastStart()
+        .ifPresent(start -> complaints.add("VirtioPciDeviceDxe.Start: " + start));
     return complaints;
   }
 

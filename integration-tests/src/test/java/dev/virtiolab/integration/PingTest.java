@@ -84,6 +84,40 @@ class PingTest {
     }
   }
 
+  /** By edk2's driver for the legacy interface, which takes transitional devices, too. */
+  @ParameterizedTest
+  @ValueSource(strings = {"transitional", "legacy"})
+  void everyRequestIsAnsweredThroughTheLegacyInterface(String virtio) {
+    try (Vlab vlab = Vlab.asMyself()) {
+      JsonNode report =
+          json(vlab.run("ping", "--json", "--flood", "--count", "500", "--virtio", virtio));
+      assertEquals(500, report.at("/ping/received").asInt(), report::toString);
+      JsonNode traffic = report.at("/traffic");
+      // Nothing of VERSION_1, and nothing that a legacy driver maps.
+      assertEquals(2, traffic.at("/features").size(), report::toString);
+      assertEquals(0, traffic.at("/dma/maps").asLong(), report::toString);
+      assertEquals(0, traffic.at("/frames/dropped").asLong(), report::toString);
+      vlab.assertNothingLeft();
+    }
+    try (Vlab vlab = Vlab.asMyself()) {
+      Vlab.Ended ended = vlab.run("ping", "--count", "2", "--virtio", virtio);
+      assertEquals(0, ended.exitCode(), ended.err());
+      assertTrue(ended.out().contains(" 0% packet loss"), ended.out());
+      assertTrue(ended.out().contains("VIRTIO_NET_F_MAC VIRTIO_NET_F_STATUS"), ended.out());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"vtd", "noncoherent", "sev"})
+  void theLegacyInterfaceIsRefusedWhereItWouldGoAroundThePlatform(String platform) {
+    try (Vlab vlab = Vlab.asMyself()) {
+      Vlab.Ended ended = vlab.run("ping", "--virtio", "legacy", "--platform", platform);
+      assertEquals(2, ended.exitCode(), ended.err());
+      assertEquals(1, ended.err().lines().count(), ended.err());
+      assertTrue(ended.err().contains("needs --platform pc"), ended.err());
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"pc", "vtd", "noncoherent", "sev"})
   void aFloodLosesNothing(String platform) {

@@ -4,6 +4,7 @@ import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.virtio.net.NetFeatures;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import java.security.SecureRandom;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
@@ -24,6 +25,7 @@ import java.util.random.RandomGenerator;
  * @param highRamBytes RAM above 4 GiB; may be 0
  * @param nicFeatures what the NIC offers, of {@link NetFeatures#KNOWN}, beside what follows from
  *     the rest
+ * @param nicKind which interfaces the NICs have; a legacy one on the root bus of a {@code pc} only
  */
 public record MachineConfig(
     PlatformKind platform,
@@ -34,7 +36,8 @@ public record MachineConfig(
     OptionalLong seed,
     long lowRamBytes,
     long highRamBytes,
-    long nicFeatures) {
+    long nicFeatures,
+    DeviceKind nicKind) {
 
   /** The firmware begins in it, and needs some beside. */
   public static final long LEAST_LOW_RAM_BYTES = 16L << 20;
@@ -48,13 +51,18 @@ public record MachineConfig(
   public static final String SECOND_MAC = "52:54:00:12:34:57";
 
   /**
-   * @throws IllegalArgumentException if there is too little RAM below 4 GiB
+   * @throws IllegalArgumentException if there is too little RAM below 4 GiB, or a legacy interface
+   *     where none can be
    */
   public MachineConfig {
     if (lowRamBytes < LEAST_LOW_RAM_BYTES) {
       throw new IllegalArgumentException(
           "a machine has %d bytes of RAM below 4 GiB at least, not %d"
               .formatted(LEAST_LOW_RAM_BYTES, lowRamBytes));
+    }
+    if (nicKind.isLegacy() && (platform != PlatformKind.PC || slot != Slot.ROOT_BUS)) {
+      throw new IllegalArgumentException(
+          "no legacy interface on %s in slot %s".formatted(platform, slot));
     }
   }
 
@@ -75,7 +83,8 @@ public record MachineConfig(
         seed,
         USUAL_RAM_BYTES,
         USUAL_RAM_BYTES,
-        NetFeatures.USUAL);
+        NetFeatures.USUAL,
+        DeviceKind.MODERN);
   }
 
   /**
@@ -86,13 +95,23 @@ public record MachineConfig(
    */
   public MachineConfig withRam(long lowBytes, long highBytes) {
     return new MachineConfig(
-        platform, slot, mac, mtu, bounceSlots, seed, lowBytes, highBytes, nicFeatures);
+        platform, slot, mac, mtu, bounceSlots, seed, lowBytes, highBytes, nicFeatures, nicKind);
   }
 
   /** The same machine with a NIC that offers other features. */
   public MachineConfig withNicFeatures(long features) {
     return new MachineConfig(
-        platform, slot, mac, mtu, bounceSlots, seed, lowRamBytes, highRamBytes, features);
+        platform, slot, mac, mtu, bounceSlots, seed, lowRamBytes, highRamBytes, features, nicKind);
+  }
+
+  /**
+   * The same machine with NICs of another kind.
+   *
+   * @throws IllegalArgumentException as the constructor does
+   */
+  public MachineConfig withNicKind(DeviceKind kind) {
+    return new MachineConfig(
+        platform, slot, mac, mtu, bounceSlots, seed, lowRamBytes, highRamBytes, nicFeatures, kind);
   }
 
   /** As {@code vlab} makes it without options, on {@code platform}. */

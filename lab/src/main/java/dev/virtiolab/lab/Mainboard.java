@@ -28,6 +28,7 @@ import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.pci.memory.RawDram;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -43,7 +44,7 @@ import java.util.random.RandomGenerator;
  *
  * <pre>
  *   0000_0000  RAM               hand-off at 0080_0000, firmware at 0090_0000
- *   b000_0000  ECAM
+ *   b000_0000  ECAM               ports from 6000 on for BARs
  *   c000_0000  32-bit BARs
  *   fed9_0000  DMA remapping unit, on vtd
  *  1_0000_0000 RAM
@@ -166,9 +167,10 @@ public final class Mainboard implements AutoCloseable {
       if (plugged.isEmpty() && config.slot() == MachineConfig.Slot.ROOT_PORT) {
         RootPort port = new RootPort();
         hostBridge.rootBus().plug(ROOT_PORT_SLOT, port);
-        plugged.add(plug(device, port.secondary(), BEHIND_ROOT_PORT, probe));
+        plugged.add(plug(config.nicKind(), device, port.secondary(), BEHIND_ROOT_PORT, probe));
       } else {
-        plugged.add(plug(device, hostBridge.rootBus(), new PciAddress(0, slot, 0), probe));
+        PciAddress address = new PciAddress(0, slot, 0);
+        plugged.add(plug(config.nicKind(), device, hostBridge.rootBus(), address, probe));
       }
       do {
         slot++;
@@ -193,16 +195,15 @@ public final class Mainboard implements AutoCloseable {
   }
 
   /** Plugs a NIC in: a PCI Express function behind the root port, else a conventional one. */
-  private Nic plug(VirtioNet device, PciBus bus, PciAddress address, Probe probe) {
+  private Nic plug(DeviceKind kind, VirtioNet device, PciBus bus, PciAddress address, Probe probe) {
     BusMemory translated = probe.between(address, platform.busMemory(address.requesterId()));
     BusMemory physical = probe.between(address, platform.physicalBusMemory());
     // The firmware polls: interrupts are counted where they are raised, and end here.
     MessageTarget messages = (to, data) -> {};
     InterruptPin pin = InterruptPin.UNCONNECTED;
+    boolean express = bus != hostBridge.rootBus();
     VirtioPciFunction function =
-        bus == hostBridge.rootBus()
-            ? VirtioPciFunction.conventional(device, translated, physical, messages, pin)
-            : VirtioPciFunction.express(device, translated, physical, messages, pin);
+        VirtioPciFunction.of(kind, express, device, translated, physical, messages, pin);
     bus.plug(address.device(), function);
     return new Nic(device, function, address);
   }
@@ -248,7 +249,9 @@ public final class Mainboard implements AutoCloseable {
             new Range(
                 hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()),
             inbound(),
-            remapping());
+            remapping(),
+            Optional.of(
+                new Range(HostLayout.PORTS_BASE, HostLayout.PORTS_LIMIT - HostLayout.PORTS_BASE)));
     byte[] bytes = new byte[(int) handOff.pages().length()];
     handOff.write(MemorySegment.ofArray(bytes));
     return new LaunchImage(

@@ -29,6 +29,7 @@ import dev.virtiolab.pci.cpu.CpuClock;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.pci.memory.DmaWindow;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -395,5 +396,42 @@ class MainboardTest {
     assertEquals("52:54:00:12:ff:ff", last.mac(1).toString());
     assertEquals("52:54:00:12:ff:00", last.mac(2).toString());
     assertFalse(last.mac(2).isMulticast());
+  }
+
+  /** Behind BAR 0 by ports: the firmware gives each NIC its own, and drives them by these. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DeviceKind.class,
+      names = {"TRANSITIONAL", "LEGACY"})
+  void nicsWithALegacyInterfaceAreDrivenByIt(DeviceKind kind) {
+    MachineConfig config = config(PlatformKind.PC, Slot.ROOT_BUS).withNicKind(kind);
+    try (Wires wires = new Wires(3);
+        Mainboard board = new Mainboard(config, wires.nicEnds, Mainboard.Probe.NONE)) {
+      DriverHost host = boot(board, config, new Clock(board));
+      List<VirtioDevice> cards = host.networkCards();
+      assertEquals(3, cards.size());
+      Set<Long> ports = new HashSet<>();
+      for (int i = 0; i < cards.size(); i++) {
+        assertEquals(VirtioDevice.REVISION_0_9_5, cards.get(i).revision());
+        assertEquals(config.mac(i), mac(cards.get(i)));
+        ports.add(board.nics().get(i).function().bars().getFirst().address());
+      }
+      assertEquals(Set.of(0x6000L, 0x6020L, 0x6040L), ports);
+    }
+  }
+
+  @Test
+  void aLegacyInterfaceIsRefusedWhereNoneCanBe() {
+    for (PlatformKind platform : PlatformKind.values()) {
+      for (Slot slot : Slot.values()) {
+        MachineConfig modern = config(platform, slot);
+        if (platform == PlatformKind.PC && slot == Slot.ROOT_BUS) {
+          assertEquals(DeviceKind.LEGACY, modern.withNicKind(DeviceKind.LEGACY).nicKind());
+        } else {
+          assertThrows(
+              IllegalArgumentException.class, () -> modern.withNicKind(DeviceKind.TRANSITIONAL));
+        }
+      }
+    }
   }
 }

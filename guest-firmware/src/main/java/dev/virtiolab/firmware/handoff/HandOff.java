@@ -20,6 +20,7 @@ import java.util.stream.Stream;
  * @param remapping registers of the DMA remapping unit that all devices are behind, whole pages;
  *     empty where there is none. Stands for a hardware unit definition of ACPI's DMAR table (Intel
  *     VT-d Architecture Specification, 8.3 "DMA Remapping Hardware Unit Definition Structure")
+ * @param ports the I/O ports that BARs may get; empty where there are none
  */
 public record HandOff(
     List<Range> ram,
@@ -28,12 +29,14 @@ public record HandOff(
     Range mmio32,
     Range mmio64,
     Optional<Range> inbound,
-    Optional<Range> remapping) {
+    Optional<Range> remapping,
+    Optional<Range> ports) {
   private static final long PAGE = 4096;
   private static final long FOUR_GIB = 1L << 32;
   private static final long BUS_BYTES = 1L << 20;
   private static final int MAX_BUSES = 256;
-  private static final int OTHER_BLOCKS = 6;
+  private static final int OTHER_BLOCKS = 7;
+  private static final long PORTS = 0x1_0000;
 
   /** Above every address that a page table of this guest could map. */
   private static final long ADDRESS_LIMIT = 1L << 52;
@@ -117,6 +120,9 @@ public record HandOff(
           Stream.of(ecam, mmio32, mmio64).noneMatch(unit::overlaps),
           "overlaps other registers: remapping=" + unit);
     }
+    if (ports.isPresent()) {
+      require(ports.get().limit() <= PORTS, "no such ports: ports=" + ports.get());
+    }
   }
 
   /** All RAM is within bus masters' reach, and nowhere on the bus where a BAR could be. */
@@ -144,12 +150,18 @@ public record HandOff(
       Range mmio32,
       Range mmio64,
       Optional<Range> inbound) {
-    this(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.empty());
+    this(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.empty(), Optional.empty());
   }
 
   /** The same board with a DMA remapping unit whose registers are there. */
   public HandOff withRemapping(Range registers) {
-    return new HandOff(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.of(registers));
+    return new HandOff(ram, firmware, ecam, mmio32, mmio64, inbound, Optional.of(registers), ports);
+  }
+
+  /** The same board with I/O ports for BARs. */
+  public HandOff withPorts(Range forBars) {
+    return new HandOff(
+        ram, firmware, ecam, mmio32, mmio64, inbound, remapping, Optional.of(forBars));
   }
 
   /**

@@ -36,6 +36,9 @@ final class HandOffCodec {
     if (handOff.remapping().isPresent()) {
       end = writeBlock(target, end, HandOffLayout.TYPE_REMAPPING, handOff.remapping().get());
     }
+    if (handOff.ports().isPresent()) {
+      end = writeBlock(target, end, HandOffLayout.TYPE_PORTS, handOff.ports().get());
+    }
     long blocks = (end - HandOffLayout.HEADER_LENGTH) / HandOffLayout.BLOCK_BYTES;
     target.set(LONG, HandOffLayout.HEADER_MAGIC, HandOffLayout.MAGIC);
     target.set(INT, HandOffLayout.HEADER_VERSION, HandOffLayout.VERSION);
@@ -78,7 +81,7 @@ final class HandOffCodec {
 
   private static HandOff parseBlocks(MemorySegment all, int blocks) {
     List<HandOff.Range> ram = new ArrayList<>();
-    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_REMAPPING + 1];
+    HandOff.Range[] once = new HandOff.Range[HandOffLayout.TYPE_PORTS + 1];
     for (int i = 0; i < blocks; i++) {
       long at = HandOffLayout.HEADER_LENGTH + (long) i * HandOffLayout.BLOCK_BYTES;
       int type = all.get(INT, at + HandOffLayout.BLOCK_TYPE);
@@ -97,7 +100,8 @@ final class HandOffCodec {
             HandOffLayout.TYPE_MMIO32,
             HandOffLayout.TYPE_MMIO64,
             HandOffLayout.TYPE_INBOUND,
-            HandOffLayout.TYPE_REMAPPING -> {
+            HandOffLayout.TYPE_REMAPPING,
+            HandOffLayout.TYPE_PORTS -> {
           if (once[type] != null) {
             throw new HandOffException("second block of type " + type);
           }
@@ -118,7 +122,8 @@ final class HandOffCodec {
         once[HandOffLayout.TYPE_MMIO32],
         once[HandOffLayout.TYPE_MMIO64],
         Optional.ofNullable(once[HandOffLayout.TYPE_INBOUND]),
-        Optional.ofNullable(once[HandOffLayout.TYPE_REMAPPING]));
+        Optional.ofNullable(once[HandOffLayout.TYPE_REMAPPING]),
+        Optional.ofNullable(once[HandOffLayout.TYPE_PORTS]));
   }
 
   private static long writeBlock(MemorySegment target, long at, int type, HandOff.Range range) {

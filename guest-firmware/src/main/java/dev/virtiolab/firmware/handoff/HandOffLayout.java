@@ -56,6 +56,9 @@ public final class HandOffLayout {
   /** May occur once: registers of the DMA remapping unit. */
   public static final int TYPE_REMAPPING = 7;
 
+  /** May occur once: I/O ports for BARs, counted from port 0. */
+  public static final int TYPE_PORTS = 8;
+
   /** More blocks than this are refused. */
   public static final int MAX_BLOCKS = 64;
 

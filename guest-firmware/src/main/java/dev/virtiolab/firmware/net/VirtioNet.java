@@ -49,6 +49,7 @@ final class VirtioNet {
 
   private final VirtioDevice virtIo;
   private final boolean requireAccessPlatform;
+  private final boolean legacy;
   private final SimpleNetworkMode mode;
   private final SnpCounters counters;
   private final VirtioNetMtu mtu;
@@ -70,6 +71,7 @@ final class VirtioNet {
       SnpCounters counters) {
     this.virtIo = virtIo;
     this.requireAccessPlatform = requireAccessPlatform;
+    this.legacy = virtIo.revision() < VirtioDevice.REVISION_1_0_0;
     this.mode = mode;
     this.counters = counters;
     this.mtu = new VirtioNetMtu(virtIo, counters);
@@ -102,8 +104,8 @@ final class VirtioNet {
    * Wakes the device to learn its address, MTU and link, and leaves it reset (or FAILED, for the
    * host to see).
    *
-   * @return UNSUPPORTED for a device without MAC or VERSION_1, or without ACCESS_PLATFORM where it
-   *     is required
+   * @return UNSUPPORTED for a device without MAC, or VERSION_1 where it is not a legacy one, or
+   *     without ACCESS_PLATFORM where it is required
    */
   EfiStatus probe() {
     EfiStatus result = virtIo.setDeviceStatus(VirtioStatus.RESET);
@@ -145,7 +147,7 @@ final class VirtioNet {
   }
 
   private EfiStatus acceptable(long offered) {
-    long needed = F_MAC | VERSION_1 | (requireAccessPlatform ? ACCESS_PLATFORM : 0);
+    long needed = F_MAC | (legacy ? 0 : VERSION_1) | (requireAccessPlatform ? ACCESS_PLATFORM : 0);
     return (offered & needed) == needed ? EfiStatus.SUCCESS : EfiStatus.UNSUPPORTED;
   }
 
@@ -162,7 +164,7 @@ final class VirtioNet {
     mode.maxPacketSize = mtu.bytes();
   }
 
-  /** Steps 2 to 6, from a device that is reset. */
+  /** Steps 2 to 6, from a device that is reset; without 5 and 6 for a legacy one (3.1.2). */
   private EfiStatus negotiate() {
     EfiStatus result = greet();
     if (!result.isError()) {
@@ -181,7 +183,10 @@ final class VirtioNet {
     mode.mediaPresentSupported = (offered & F_STATUS) != 0;
     status.value = VirtioStatus.ACKNOWLEDGE | VirtioStatus.DRIVER;
     long accepted = offered & WANTED | mtu.feature();
-    result = VirtioLib.virtio10WriteFeatures(virtIo, accepted, status);
+    result =
+        legacy
+            ? virtIo.setGuestFeatures(accepted)
+            : VirtioLib.virtio10WriteFeatures(virtIo, accepted, status);
     if (!result.isError()) {
       counters.negotiated(accepted);
     }

@@ -1,5 +1,7 @@
 package dev.virtiolab.firmware.net;
 
+import dev.virtiolab.firmware.uefi.VirtioDevice;
+
 /** A virtio network device: virtio v1.4, 5.1 "Network Device". All fields are little-endian. */
 final class VirtioNetLayout {
   /** 5.1.1 "Device ID". */
@@ -35,6 +37,9 @@ final class VirtioNetLayout {
    */
   static final int HEADER_SIZE = 12;
 
+  /** Without num_buffers, as it is before VERSION_1 for who does not merge buffers. */
+  static final int LEGACY_HEADER_SIZE = 10;
+
   // IEEE 802.3: destination, source, type; then a packet
   static final int MAC_SIZE = 6;
   static final int FRAME_SOURCE = 6;
@@ -50,6 +55,11 @@ final class VirtioNetLayout {
   static final int MAX_PENDING = 64;
 
   private VirtioNetLayout() {}
+
+  /** Bytes of the header that a device of {@code revision} has before each frame. */
+  static int headerSize(int revision) {
+    return revision < VirtioDevice.REVISION_1_0_0 ? LEGACY_HEADER_SIZE : HEADER_SIZE;
+  }
 
   /** Whether a frame of this type has a tag, one that counts: there is room for one. */
   static boolean isTag(int type) {

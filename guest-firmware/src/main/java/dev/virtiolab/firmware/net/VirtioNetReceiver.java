@@ -1,7 +1,6 @@
 package dev.virtiolab.firmware.net;
 
 import static dev.virtiolab.firmware.net.VirtioNetLayout.FRAME_TYPE;
-import static dev.virtiolab.firmware.net.VirtioNetLayout.HEADER_SIZE;
 import static dev.virtiolab.firmware.net.VirtioNetLayout.MEDIA_HEADER_SIZE;
 
 import dev.virtiolab.firmware.uefi.DmaMapping;
@@ -64,6 +63,7 @@ final class VirtioNetReceiver {
   private final SnpCounters counters;
   private final Ref<DmaMapping> mapping = new Ref<>();
   private final LongRef deviceBase = new LongRef();
+  private final int headerSize;
 
   private long area;
   private long pages;
@@ -98,6 +98,7 @@ final class VirtioNetReceiver {
     this.mtu = mtu;
     this.filter = filter;
     this.counters = counters;
+    this.headerSize = VirtioNetLayout.headerSize(virtIo.revision());
   }
 
   /**
@@ -108,7 +109,7 @@ final class VirtioNetReceiver {
     pending = queue.pending();
     longestUntagged = mtu.longestFrame();
     room = mtu.longestTagged();
-    stride = (HEADER_SIZE + room + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+    stride = (headerSize + room + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
     long bytes = (long) stride * pending;
     long pagesNeeded = (bytes + PAGE_SIZE - 1) / PAGE_SIZE;
     LongRef base = new LongRef();
@@ -145,8 +146,8 @@ final class VirtioNetReceiver {
       int head = 2 * buffer;
       long slot = deviceBase.value + (long) stride * buffer;
       ring.descriptor(
-          head, slot, HEADER_SIZE, VringLayout.DESC_F_NEXT | VringLayout.DESC_F_WRITE, head + 1);
-      ring.descriptor(head + 1, slot + HEADER_SIZE, room, VringLayout.DESC_F_WRITE, 0);
+          head, slot, headerSize, VringLayout.DESC_F_NEXT | VringLayout.DESC_F_WRITE, head + 1);
+      ring.descriptor(head + 1, slot + headerSize, room, VringLayout.DESC_F_WRITE, 0);
       ring.offer(head);
     }
     ring.publish();
@@ -171,10 +172,10 @@ final class VirtioNetReceiver {
         return Peek.LIED_USED;
       }
       long written = ring.takenLength();
-      if (written < HEADER_SIZE || written > HEADER_SIZE + room) {
+      if (written < headerSize || written > headerSize + room) {
         return Peek.LIED_LENGTH;
       }
-      int length = (int) written - HEADER_SIZE;
+      int length = (int) written - headerSize;
       if (length < MEDIA_HEADER_SIZE) {
         counters.increment(SnpCounter.RX_SHORT);
         counters.add(SnpCounter.RX_SHORT_BYTES, length);
@@ -262,7 +263,7 @@ final class VirtioNetReceiver {
   }
 
   private long frameOf(int head) {
-    return area + (long) stride * (head / 2) + HEADER_SIZE;
+    return area + (long) stride * (head / 2) + headerSize;
   }
 
   private void giveBack(int head) {

@@ -1,7 +1,5 @@
 package dev.virtiolab.firmware.net;
 
-import static dev.virtiolab.firmware.net.VirtioNetLayout.HEADER_SIZE;
-
 import dev.virtiolab.firmware.uefi.AllocateType;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.DmaMapping;
@@ -58,6 +56,7 @@ final class VirtioNetTransmitter {
   private final LongRef bufferDeviceAddress = new LongRef();
   private final Ref<DmaMapping> headerMapping = new Ref<>();
   private final Ref<DmaMapping> bufferMapping = new Ref<>();
+  private final int headerSize;
 
   private long headers;
   private int[] freeStack = new int[0];
@@ -80,6 +79,7 @@ final class VirtioNetTransmitter {
     this.queue = queue;
     this.ring = queue.ring();
     this.counters = counters;
+    this.headerSize = VirtioNetLayout.headerSize(virtIo.revision());
   }
 
   /** Allocates the page of headers; the queue is open. */
@@ -105,14 +105,14 @@ final class VirtioNetTransmitter {
    */
   void layOut() {
     // No checksum or segmentation is left to the device, and num_buffers is 0 on transmit (5.1.6.2
-    // "Packet Transmission"): every header is 12 zero bytes, always.
+    // "Packet Transmission"): every header is 12 zero bytes, or 10, always.
     memory.fill(headers, (long) HEADER_STRIDE * freeStack.length, (byte) 0);
     free = freeStack.length;
     for (int request = 0; request < free; request++) {
       // The top of the stack is request 0.
       freeStack[request] = free - 1 - request;
       int head = 2 * request;
-      ring.descriptor(head, 0, HEADER_SIZE, VringLayout.DESC_F_NEXT, head + 1);
+      ring.descriptor(head, 0, headerSize, VringLayout.DESC_F_NEXT, head + 1);
       ring.descriptor(head + 1, 0, 0, 0, 0);
     }
     ring.availFlags(VringLayout.AVAIL_F_NO_INTERRUPT);
@@ -139,7 +139,7 @@ final class VirtioNetTransmitter {
             virtIo,
             DmaOperation.BUS_MASTER_READ,
             header,
-            HEADER_SIZE,
+            headerSize,
             mapped,
             headerDeviceAddress,
             headerMapping);
@@ -165,7 +165,7 @@ final class VirtioNetTransmitter {
     buffers[request] = buffer;
     headerMappings[request] = headerMapping.value;
     bufferMappings[request] = bufferMapping.value;
-    ring.repoint(head, headerDeviceAddress.value, HEADER_SIZE);
+    ring.repoint(head, headerDeviceAddress.value, headerSize);
     ring.repoint(head + 1, bufferDeviceAddress.value, length);
     ring.offer(head);
     ring.publish();

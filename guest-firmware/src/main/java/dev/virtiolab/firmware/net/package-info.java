@@ -52,8 +52,9 @@
  *   <li>Checksum and segmentation offloads, merged receive buffers, control queue: features that a
  *       driver may leave. Without the control queue the device does not filter; the driver does.
  *   <li>Packets above 9216 bytes: {@link dev.virtiolab.firmware.net.VirtioNetMtu}.
- *   <li>Legacy devices: 12 bytes of header need VERSION_1, and Virtio10Dxe finds modern ones only.
  * </ul>
+ *
+ * <p>A device before version 1 has no FEATURES_OK, and a header of 10 bytes instead of 12.
  *
  * <p>Specifications: UEFI 2.10, 24.1 "Simple Network Protocol"; virtio v1.4, 5.1 "Network Device".
  * What differs from edk2 is in docs/adr/0003-where-virtionetdxe-differs-from-edk2.md.

@@ -51,7 +51,7 @@ public record PciResources(
     }
   }
 
-  /** What a hand-off gives: ECAM and the two memory windows, no ports, DMA to anywhere. */
+  /** What a hand-off gives: ECAM, the two memory windows and the ports, DMA to anywhere. */
   public static PciResources of(HandOff handOff) {
     return new PciResources(
         handOff.ecam().base(),
@@ -60,8 +60,8 @@ public record PciResources(
         handOff.mmio32().limit() - 1,
         handOff.mmio64().base(),
         handOff.mmio64().limit() - 1,
-        0,
-        -1,
+        handOff.ports().map(ports -> (int) ports.base()).orElse(0),
+        handOff.ports().map(ports -> (int) ports.limit() - 1).orElse(-1),
         true);
   }
 

@@ -8,7 +8,10 @@ public interface VirtioDevice {
   Protocol<VirtioDevice> PROTOCOL =
       Protocol.of("fa920010-6785-4941-b6ec-498c579f160a", "VirtioDevice", VirtioDevice.class);
 
-  /** Major, minor and release as three bytes: 1.0.0. */
+  /** Major, minor and release as three bytes: 0.9.5, the legacy interface. */
+  int REVISION_0_9_5 = 0x00_09_05;
+
+  /** Likewise 1.0.0. */
   int REVISION_1_0_0 = 0x01_00_00;
 
   int revision();
@@ -49,7 +52,8 @@ public interface VirtioDevice {
 
   /**
    * The generation of the device-specific configuration: equal before and after what is read
-   * together. Not in edk2, whose drivers take a torn read.
+   * together. Not in edk2, whose drivers take a torn read. Always 0 before revision 1.0.0, which
+   * has none: what is read together is then read until it comes twice.
    */
   EfiStatus getConfigGeneration(IntRef generation);
 

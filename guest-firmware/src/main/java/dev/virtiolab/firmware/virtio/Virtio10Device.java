@@ -24,17 +24,8 @@ import java.util.Arrays;
  */
 final class Virtio10Device implements VirtioDevice {
 
-  /** Looks at the status without a pause before a reset is given time. */
-  private static final int RESET_LOOKS = 8;
-
-  /** How long a device may take to reset. */
-  static final long RESET_LIMIT_MICROS = 1_000_000;
-
-  private static final long LONGEST_PAUSE_MICROS = 1024;
-
   private static final long NOT_ENABLED = -1;
 
-  private final BootServices bootServices;
   private final PciIo pciIo;
   private final int deviceType;
   private final RegisterBlock common;
@@ -42,22 +33,36 @@ final class Virtio10Device implements VirtioDevice {
   private final RegisterBlock device;
   private final long notifyOffMultiplier;
   private final LongRef scratch = new LongRef();
+  private final DeviceReset reset;
 
   /** By queue: where in the notification structure it is kicked, or {@link #NOT_ENABLED}. */
   private long[] notifyOffset = new long[0];
 
   private int selectedQueue;
-  private boolean offTheBus;
 
   Virtio10Device(
       BootServices bootServices, PciIo pciIo, int deviceType, VirtioPciCapabilities found) {
-    this.bootServices = bootServices;
     this.pciIo = pciIo;
     this.deviceType = deviceType;
     this.common = found.common;
     this.notify = found.notify;
     this.device = found.device;
     this.notifyOffMultiplier = found.notifyOffMultiplier;
+    this.reset =
+        new DeviceReset(
+            bootServices,
+            pciIo,
+            new DeviceReset.StatusRegister() {
+              @Override
+              public EfiStatus read(LongRef value) {
+                return common.read(COMMON_DEVICE_STATUS, 1, value);
+              }
+
+              @Override
+              public EfiStatus write(int value) {
+                return common.write(COMMON_DEVICE_STATUS, 1, value);
+              }
+            });
   }
 
   @Override
@@ -185,47 +190,9 @@ final class Virtio10Device implements VirtioDevice {
     return common.write(COMMON_DEVICE_STATUS, 1, status);
   }
 
-  /**
-   * Resets the device and waits until it says so (4.1.4.3.2 "Driver Requirements: Common
-   * configuration structure layout"). One that does not is cut off the bus, so that it cannot write
-   * to memory that is not its own any more, until a later reset succeeds.
-   */
   private EfiStatus reset() {
     Arrays.fill(notifyOffset, NOT_ENABLED);
-    EfiStatus status = common.write(COMMON_DEVICE_STATUS, 1, VirtioStatus.RESET);
-    if (!status.isError()) {
-      status = waitForReset();
-    }
-    if (status.isError() != offTheBus) {
-      offTheBus = status.isError();
-      pciIo.attributes(
-          offTheBus ? PciIo.AttributeOperation.DISABLE : PciIo.AttributeOperation.ENABLE,
-          PciIo.ATTRIBUTE_BUS_MASTER,
-          null);
-    }
-    return status;
-  }
-
-  private EfiStatus waitForReset() {
-    long waited = 0;
-    long pause = 1;
-    for (int looks = 0; ; looks++) {
-      EfiStatus status = common.read(COMMON_DEVICE_STATUS, 1, scratch);
-      if (status.isError()) {
-        return status;
-      }
-      if (scratch.value == VirtioStatus.RESET) {
-        return EfiStatus.SUCCESS;
-      }
-      if (waited >= RESET_LIMIT_MICROS) {
-        return EfiStatus.DEVICE_ERROR;
-      }
-      if (looks >= RESET_LOOKS) {
-        bootServices.stall(pause);
-        waited += pause;
-        pause = Math.min(2 * pause, LONGEST_PAUSE_MICROS);
-      }
-    }
+    return reset.run();
   }
 
   @Override

@@ -17,6 +17,9 @@ public final class VirtioLib {
   /** Looks at the configuration generation before a device that never settles is given up. */
   static final int GENERATION_TRIES = 16;
 
+  /** What fewer than 8 bytes never are. */
+  private static final long NOT_READ = -1;
+
   private VirtioLib() {}
 
   /**
@@ -135,17 +138,20 @@ public final class VirtioLib {
   /**
    * Reads bytes of the device-specific configuration that belong together, one by one, and again
    * until the generation before is the generation after (virtio v1.4, 2.5.1 "Driver Requirements:
-   * Device Configuration Space").
+   * Device Configuration Space"). On a device without generations they are read until they come the
+   * same twice (2.5.4 "Legacy Interface: Device Configuration Space").
    *
    * @param count 1 to 8 bytes
    * @param value out: the byte at {@code offset} is the most significant of {@code count}
-   * @return DEVICE_ERROR where the generation does not settle
+   * @return DEVICE_ERROR where generation, or bytes, do not settle
    */
   public static EfiStatus virtioReadDeviceBytes(
       VirtioDevice virtIo, int offset, int count, LongRef value) {
     IntRef before = new IntRef();
     IntRef after = new IntRef();
     LongRef octet = new LongRef();
+    boolean twice = virtIo.revision() < VirtioDevice.REVISION_1_0_0;
+    long last = NOT_READ;
     for (int tries = 0; tries < GENERATION_TRIES; tries++) {
       EfiStatus status = virtIo.getConfigGeneration(before);
       long bytes = 0;
@@ -159,10 +165,11 @@ public final class VirtioLib {
       if (status.isError()) {
         return status;
       }
-      if (before.value == after.value) {
+      if (before.value == after.value && (!twice || last == bytes)) {
         value.value = bytes;
         return EfiStatus.SUCCESS;
       }
+      last = bytes;
     }
     return EfiStatus.DEVICE_ERROR;
   }

@@ -23,6 +23,23 @@ public final class VirtioPciLayout {
   public static final int DEVICE_ID_LAST = 0x107f;
   public static final int SUBSYSTEM_ID_FIRST = 0x40;
 
+  // 4.1.2.3 "Legacy Interfaces: A Note on PCI Device Discovery"
+  public static final int LEGACY_DEVICE_ID_FIRST = 0x1000;
+  public static final int LEGACY_DEVICE_ID_LAST = 0x103f;
+
+  // 4.1.4.10 "Legacy Interfaces: A Note on PCI Device Layout": ports in BAR 0
+  public static final int LEGACY_BAR = 0;
+  public static final int LEGACY_DEVICE_FEATURES = 0x00;
+  public static final int LEGACY_DRIVER_FEATURES = 0x04;
+  public static final int LEGACY_QUEUE_ADDRESS = 0x08;
+  public static final int LEGACY_QUEUE_SIZE = 0x0c;
+  public static final int LEGACY_QUEUE_SELECT = 0x0e;
+  public static final int LEGACY_QUEUE_NOTIFY = 0x10;
+  public static final int LEGACY_DEVICE_STATUS = 0x12;
+
+  /** Without MSI-X, which this firmware does not use. */
+  public static final int LEGACY_CONFIG = 0x14;
+
   // struct virtio_pci_cap: 4.1.4 "Virtio Structure PCI Capabilities"
   public static final int CAP_VNDR = 0;
   public static final int CAP_NEXT = 1;

@@ -1,9 +1,11 @@
 /**
- * Virtio in the guest: the transport driver for modern PCI functions (edk2, OvmfPkg/Virtio10Dxe)
- * and what virtio drivers share (edk2, OvmfPkg/Library/VirtioLib).
+ * Virtio in the guest: the transport drivers for modern PCI functions (edk2, OvmfPkg/Virtio10Dxe)
+ * and for those with a legacy interface (edk2, OvmfPkg/VirtioPciDeviceDxe), and what virtio drivers
+ * share (edk2, OvmfPkg/Library/VirtioLib).
  *
- * <p>{@link dev.virtiolab.firmware.virtio.Virtio10Dxe} is the door for who puts a firmware
- * together; {@link dev.virtiolab.firmware.virtio.VirtioLib} and {@link
+ * <p>{@link dev.virtiolab.firmware.virtio.Virtio10Dxe} and {@link
+ * dev.virtiolab.firmware.virtio.VirtioPciDeviceDxe} are the doors for who puts a firmware together;
+ * {@link dev.virtiolab.firmware.virtio.VirtioLib} and {@link
  * dev.virtiolab.firmware.virtio.VirtioRing} are for drivers.
  *
  * <pre>{@code
@@ -23,9 +25,9 @@
  * read once and checked, loops over what it says have a bound, and a device that breaks the rules
  * ends as a status code.
  *
- * <p>Unsupported, and allowed to be: I/O BARs and the configuration access window (a device offers
- * memory BARs too), MSI-X (a UEFI driver polls), indirect descriptors, event index and packed rings
- * (features a driver may leave), legacy devices (another driver's, in edk2 as well).
+ * <p>Unsupported, and allowed to be: modern structures in I/O BARs and the configuration access
+ * window (a device offers memory BARs too), MSI-X (a UEFI driver polls), indirect descriptors,
+ * event index and packed rings (features a driver may leave).
  *
  * <p>Specification: virtio v1.4, 2.7 "Split Virtqueues", 3.1 "Device Initialization", 4.1 "Virtio
  * Over PCI Bus".

@@ -172,11 +172,11 @@ class HandOffTest {
     refuses("mmio64", List.of(low), firmware, ecam, mmio32, new Range(4 * GIB - 1, 2));
     refuses("RAM", List.of(low), firmware, ecam, new Range(15 * MIB, 2 * MIB), mmio64);
     List<Range> many = new ArrayList<>(List.of(low));
-    for (long i = 1; i <= 58; i++) {
+    for (long i = 1; i <= 57; i++) {
       many.add(new Range(i * 32 * MIB, 4096));
     }
     refuses("too many", many, firmware, ecam, mmio32, mmio64);
-    assertEquals(58, HandOffs.withRam(many.subList(0, 58)).ram().size());
+    assertEquals(57, HandOffs.withRam(many.subList(0, 57)).ram().size());
   }
 
   @Test
@@ -187,6 +187,20 @@ class HandOffTest {
     assertEquals(Optional.of(new Range(0x8000_0000L, 6 * GIB)), read().inbound());
     assertEquals(7, bytes.get(ValueLayout.JAVA_INT, HandOffLayout.HEADER_BLOCKS));
     assertEquals(6, bytes.get(ValueLayout.JAVA_INT, 4096 + 6 * 24));
+  }
+
+  @Test
+  void portsForBarsMayBeSaid() {
+    HandOff withPorts = GOOD.withPorts(new Range(0x6000, 0xa000));
+    withPorts.write(bytes);
+    assertEquals(withPorts, read());
+    assertEquals(Optional.of(new Range(0x6000, 0xa000)), read().ports());
+    assertEquals(7, bytes.get(ValueLayout.JAVA_INT, HandOffLayout.HEADER_BLOCKS));
+    assertEquals(8, bytes.get(ValueLayout.JAVA_INT, 4096 + 6 * 24));
+    HandOffException refused =
+        assertThrows(HandOffException.class, () -> GOOD.withPorts(new Range(0x6000, 0xa001)));
+    assertTrue(refused.getMessage().contains("ports"), refused.getMessage());
+    assertEquals(withPorts.ports(), withPorts.withRemapping(new Range(0xFED9_0000L, 4096)).ports());
   }
 
   @Test

@@ -123,8 +123,12 @@ final class DumpCommand implements Callable<Integer> {
           capability.id(),
           capability.name());
     }
-    out.printf("%nRegisters in BAR 4%n");
+    int bar = -1;
     for (RegisterMap.Register register : report.registers) {
+      if (register.bar() != bar) {
+        bar = register.bar();
+        out.printf("%nRegisters in BAR %d%n", bar);
+      }
       out.printf(
           Locale.ROOT,
           "  %04x  %-7s %-28s %-17s %s%n",

@@ -6,6 +6,7 @@ import dev.virtiolab.iommu.UnknownPlatformException;
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.MachineConfig.Slot;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import picocli.CommandLine.Option;
@@ -56,6 +57,13 @@ final class MachineOptions {
   private Integer mtu;
 
   @Option(
+      names = "--virtio",
+      paramLabel = VirtioWord.LABEL,
+      defaultValue = VirtioWord.DEFAULT,
+      description = VirtioWord.DESCRIPTION)
+  private String virtio;
+
+  @Option(
       names = "--feature",
       paramLabel = FeatureWords.LABEL,
       description = FeatureWords.DESCRIPTION)
@@ -87,14 +95,31 @@ final class MachineOptions {
    * @param defaultMac unless --mac says otherwise
    */
   MachineConfig toConfig(String defaultMac) {
-    return new MachineConfig(
-            platform(),
-            slot(slot),
-            mac(mac == null ? defaultMac : mac),
-            mtu(mtu),
-            BounceSlotsWord.parse(bounceSlots),
-            seed == null ? OptionalLong.empty() : OptionalLong.of(seed))
-        .withNicFeatures(FeatureWords.parse(features));
+    MachineConfig config =
+        new MachineConfig(
+                platform(),
+                slot(slot),
+                mac(mac == null ? defaultMac : mac),
+                mtu(mtu),
+                BounceSlotsWord.parse(bounceSlots),
+                seed == null ? OptionalLong.empty() : OptionalLong.of(seed))
+            .withNicFeatures(FeatureWords.parse(features));
+    return config.withNicKind(kind(config));
+  }
+
+  private DeviceKind kind(MachineConfig config) {
+    DeviceKind kind = VirtioWord.parse(virtio);
+    if (kind.isLegacy() && config.platform() != PlatformKind.PC) {
+      throw LabException.usage(
+          "--virtio %s needs --platform pc: a legacy interface cannot say VIRTIO_F_ACCESS_PLATFORM"
+              .formatted(kind.word()));
+    }
+    if (kind.isLegacy() && config.slot() != Slot.ROOT_BUS) {
+      throw LabException.usage(
+          "--virtio %s needs --slot root-bus: a root port forwards no I/O ports"
+              .formatted(kind.word()));
+    }
+    return kind;
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.MachineConfig.Slot;
 import dev.virtiolab.lab.host.NetworkNamespace;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.NicWire;
@@ -13,6 +14,7 @@ import dev.virtiolab.lab.serve.VfioUserService;
 import dev.virtiolab.lab.serve.VhostUserService;
 import dev.virtiolab.net.SourceBackend;
 import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.OptionalLong;
@@ -135,6 +137,13 @@ final class ServeCommand implements Callable<Integer> {
               + " into a root port (default: ${DEFAULT-VALUE})")
   private String slot;
 
+  @Option(
+      names = "--virtio",
+      paramLabel = VirtioWord.LABEL,
+      defaultValue = VirtioWord.DEFAULT,
+      description = {"by vfio-user: " + VirtioWord.DESCRIPTION})
+  private String virtio;
+
   @Mixin private WireOptions wire;
 
   @Option(
@@ -187,10 +196,11 @@ final class ServeCommand implements Callable<Integer> {
     OptionalLong chance = seed == null ? OptionalLong.empty() : OptionalLong.of(seed);
     ServeConfig config =
         new ServeConfig(
-            door.vfioUser != null ? door.vfioUser : door.vhostUser,
-            MachineOptions.mac(mac),
-            MachineOptions.mtu(mtu),
-            allowUnsealed);
+                door.vfioUser != null ? door.vfioUser : door.vhostUser,
+                MachineOptions.mac(mac),
+                MachineOptions.mtu(mtu),
+                allowUnsealed)
+            .withKind(kind());
     if (roundTrips != null) {
       return runRoundTrips(config);
     }
@@ -210,6 +220,19 @@ final class ServeCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  private DeviceKind kind() {
+    DeviceKind kind = VirtioWord.parse(virtio);
+    if (kind.isLegacy() && door.vfioUser == null) {
+      throw LabException.usage(
+          "--virtio goes with --vfio-user; by vhost-user the PCI function is the hypervisor's");
+    }
+    if (!kind.isModern() && MachineOptions.slot(slot) == Slot.ROOT_PORT) {
+      throw LabException.usage(
+          "--virtio legacy needs --slot root-bus: a legacy device is no PCI Express function");
+    }
+    return kind;
   }
 
   private Service open(ServeConfig config, NicWire wire) {

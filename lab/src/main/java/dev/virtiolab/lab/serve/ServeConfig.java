@@ -1,6 +1,7 @@
 package dev.virtiolab.lab.serve;
 
 import dev.virtiolab.firmware.uefi.MacAddress;
+import dev.virtiolab.virtio.transport.DeviceKind;
 import java.util.OptionalInt;
 
 /**
@@ -12,8 +13,20 @@ import java.util.OptionalInt;
  *     than 1500, else the feature is not offered
  * @param allowUnsealed whether to take memory that its owner could shrink, and thereby end this
  *     process
+ * @param kind which interfaces it has as a PCI function; by vhost-user that is the client's to say
  */
-public record ServeConfig(String socket, MacAddress mac, OptionalInt mtu, boolean allowUnsealed) {
+public record ServeConfig(
+    String socket, MacAddress mac, OptionalInt mtu, boolean allowUnsealed, DeviceKind kind) {
+
+  /** A modern one. */
+  public ServeConfig(String socket, MacAddress mac, OptionalInt mtu, boolean allowUnsealed) {
+    this(socket, mac, mtu, allowUnsealed, DeviceKind.MODERN);
+  }
+
+  /** The same, of another kind. */
+  public ServeConfig withKind(DeviceKind other) {
+    return new ServeConfig(socket, mac, mtu, allowUnsealed, other);
+  }
 
   /** The octets of the address. */
   public byte[] macBytes() {

@@ -33,21 +33,22 @@ public final class VfioUserService implements Service {
   /**
    * Whether the function is there as it would be on a root bus, or behind a root port.
    *
-   * <p>VIRTIO_F_ACCESS_PLATFORM is offered always and required never: what the client maps are the
-   * addresses that a driver with the feature uses, and without an IOMMU those of any driver.
+   * <p>VIRTIO_F_ACCESS_PLATFORM is offered by a modern device always and required never: what the
+   * client maps are the addresses that a driver with the feature uses, and without an IOMMU those
+   * of any driver. With a legacy interface it cannot be offered.
    */
   private VfioUserService(ServeConfig config, Slot slot, Wires wires, UnixListener listener) {
     this.wires = wires;
     OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wires.mtu();
-    nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), wires.all());
+    boolean accessPlatform = !config.kind().isLegacy();
+    nic =
+        new VirtioNet(
+            new VirtioNet.Config(config.macBytes(), mtu, accessPlatform, false), wires.all());
     memory = new ClientMemory(config.allowUnsealed());
     ClientInterrupts interrupts = new ClientInterrupts();
     function =
-        switch (slot) {
-          case ROOT_BUS ->
-              VirtioPciFunction.conventional(nic, memory, memory, interrupts, interrupts);
-          case ROOT_PORT -> VirtioPciFunction.express(nic, memory, memory, interrupts, interrupts);
-        };
+        VirtioPciFunction.of(
+            config.kind(), slot == Slot.ROOT_PORT, nic, memory, memory, interrupts, interrupts);
     loop = DeviceLoop.start(nic, "virtio-net");
     server = VfioUserServer.start(listener, function, memory, interrupts);
   }

@@ -77,6 +77,14 @@ class ServeCommandTest {
     return Stream.concat(Stream.of(arguments), Stream.of(more)).toArray(String[]::new);
   }
 
+  @Test
+  void aLegacyInterfaceNeedsAFunctionThatIsOurs() {
+    assertRefused("--virtio is modern", "--vfio-user", "s", "--virtio", "new");
+    assertRefused("the hypervisor's", "--vhost-user", "s", "--virtio", "transitional");
+    assertRefused(
+        "no PCI Express function", "--vfio-user", "s", "--virtio", "legacy", "--slot", "root-port");
+  }
+
   private static void assertRefused(String words, String... arguments) {
     StringWriter err = new StringWriter();
     String[] line = new String[arguments.length + 1];
