@@ -267,7 +267,7 @@ final class Receiver {
         pieceBytes = software.nextLength();
         software.next(piece, 0);
       }
-      Fate fate = place(pieceBytes);
+      Fate fate = placePiece();
       if (fate == Fate.WAITS) {
         return false;
       }
@@ -277,6 +277,15 @@ final class Receiver {
       pieceBytes = 0;
     } while (software.pending());
     return true;
+  }
+
+  /** A piece says nothing of segments any more, and so is held against the MTU (5.1.4.1). */
+  private Fate placePiece() {
+    if (limit.isOver(pieceBytes, piece, 0)) {
+      events.dropped(Drop.RX_OVER_MTU);
+      return Fate.DROPPED;
+    }
+    return place(pieceBytes);
   }
 
   private Fate place(int length) {

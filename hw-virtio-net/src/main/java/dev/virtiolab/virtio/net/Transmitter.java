@@ -225,13 +225,26 @@ final class Transmitter {
         held = true;
         return sent;
       } else {
-        software.next(wire.claimed(), wire.claimedOffset());
-        wire.commit();
-        events.counters().sent(length);
-        sent++;
+        sent += sendPiece(length);
       }
     }
     return sent;
+  }
+
+  /**
+   * Sends the next piece by the open claim; 0 if it is too long, as only the driver's sizes say.
+   */
+  private int sendPiece(int length) {
+    MemorySegment memory = wire.claimed();
+    long offset = wire.claimedOffset();
+    software.next(memory, offset);
+    if (limit.isOver(length, memory, offset)) {
+      wire.abort();
+      return drop(Drop.TX_OVER_MTU);
+    }
+    wire.commit();
+    events.counters().sent(length);
+    return 1;
   }
 
   private int notReadable(DmaFault fault) {

@@ -13,6 +13,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -278,5 +279,68 @@ class OffloadTest {
     nic.device.poll(8);
     assertArrayEquals(
         new byte[] {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0}, Arrays.copyOf(received(), 12));
+  }
+
+  // ---- the MTU
+
+  private static TestNic withMtu(int mtu) {
+    return TestNic.of(new VirtioNet.Config(TestNic.MAC, OptionalInt.of(mtu), false, false));
+  }
+
+  /** Segments of a driver that chose them too long for the MTU that it agreed to. */
+  @Test
+  void piecesOfTheDriversAreHeldAgainstTheMtu() {
+    try (TestNic small = withMtu(1400)) {
+      // 14 + 20 + 32 bytes of headers before each piece, of which the MTU counts all but the first.
+      int most = 1400 - 52;
+      for (int size : new int[] {most, most + 1}) {
+        small.start(BASIC | CSUM | TSO4 | FeatureBits.VIRTIO_NET_F_MTU);
+        int before = small.wire.sentCount();
+        long over = small.device.counters().drops(Drop.TX_OVER_MTU);
+        small.putFrame(TestNic.TX_BUFFERS, frame);
+        small.ram.set(ValueLayout.JAVA_LONG_UNALIGNED, TestNic.TX_BUFFERS, header(size));
+        small.ram.set(ValueLayout.JAVA_SHORT_UNALIGNED, TestNic.TX_BUFFERS + 8, (short) 16);
+        small
+            .transmitRing()
+            .begin()
+            .readable(TestNic.TX_BUFFERS, TestNic.HEADER_BYTES + frame.length)
+            .offer();
+        small.publishTransmit();
+        small.device.poll(8);
+        boolean fits = size == most;
+        int last = 4000 % size == 0 ? 0 : 1;
+        assertEquals(fits ? 3 : last, small.wire.sentCount() - before, "size=" + size);
+        assertEquals(fits ? 0 : 2, small.device.counters().drops(Drop.TX_OVER_MTU) - over);
+        assertTrue(small.transmitRing().poll());
+      }
+    }
+  }
+
+  /** flags, gso_type, hdr_len, gso_size and csum_start. */
+  private static long header(int gsoSize) {
+    return 1 | (long) Offload.GSO_TCPV4 << 8 | (long) gsoSize << 32 | 34L << 48;
+  }
+
+  @Test
+  void piecesForTheDriverAreHeldAgainstTheMtu() {
+    try (TestNic small = withMtu(1400)) {
+      int most = 1400 - 52;
+      for (int size : new int[] {most, most + 1}) {
+        small.start(BASIC | FeatureBits.VIRTIO_NET_F_MTU);
+        long over = small.device.counters().drops(Drop.RX_OVER_MTU);
+        small.offerReceive(0, 4);
+        small.wire.deliver(frame, Offload.of(1, Offload.GSO_TCPV4, size, 34, 16));
+        small.wire.deliver(TestNic.frame(60, 1));
+        small.device.poll(8);
+        int received = 0;
+        while (small.receiveRing().poll()) {
+          received++;
+        }
+        boolean fits = size == most;
+        assertEquals(fits ? 4 : 2, received, "size=" + size + ", and the frame behind it");
+        assertEquals(fits ? 0 : 2, small.device.counters().drops(Drop.RX_OVER_MTU) - over);
+        assertEquals(0, small.wire.waiting());
+      }
+    }
   }
 }

@@ -214,6 +214,38 @@ class AccessPlatformTest {
     serveMissesUntil(() -> served.wire.sentCount() == 1);
   }
 
+  /**
+   * A frame fills two buffers, and where the second is stands in a table that is not known yet.
+   * When it is there is room enough, and no further buffer will come to say so.
+   */
+  @Test
+  void aSecondBufferThatIsKnownLateIsAllThatTheFrameWaitsFor() {
+    long merging = 1L << 15 | 1L << 28; // MRG_RXBUF, INDIRECT_DESC
+    peer.mustTell(FrontEnd.SET_FEATURES, FrontEnd.u64(FEATURES | merging));
+    start();
+    long whole = SHIFT + FrontEnd.GUEST_BASE;
+    long table = whole + FrontEnd.TX_BUFFERS;
+    update(whole, FrontEnd.TX_BUFFERS, FrontEnd.USER_BASE, 3);
+    update(whole + FrontEnd.RX_BUFFERS, 4096, FrontEnd.USER_BASE + FrontEnd.RX_BUFFERS, 3);
+    peer.rings[FrontEnd.RX].begin().writable(peer.bus(FrontEnd.RX_BUFFERS), 100).offer();
+    peer.rings[FrontEnd.RX]
+        .beginIndirect(table)
+        .writable(peer.bus(FrontEnd.RX_BUFFERS + 2048), 2048)
+        .offer();
+    peer.publish(FrontEnd.RX);
+    byte[] in = Served.frame(200, 3);
+    served.wire.deliver(in);
+    assertEquals(table, missBehindTheRings().iova & -4096);
+    assertEquals(0, peer.rings[FrontEnd.RX].usedIdx());
+    update(table, 4096, FrontEnd.USER_BASE + FrontEnd.TX_BUFFERS, 3);
+    answer();
+    until("both are used", () -> peer.rings[FrontEnd.RX].usedIdx() == 2);
+    assertTrue(peer.rings[FrontEnd.RX].poll());
+    assertArrayEquals(java.util.Arrays.copyOf(in, 88), peer.received(0, 100));
+    assertTrue(peer.rings[FrontEnd.RX].poll());
+    assertEquals(200 - 88, peer.rings[FrontEnd.RX].usedLength());
+  }
+
   @Test
   void anEntryThatMayOnlyBeReadIsNotWritten() {
     start();

@@ -1,0 +1,329 @@
+package dev.virtiolab.virtio.net;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.virtiolab.net.ForwardingBackend;
+import dev.virtiolab.net.NetBackend;
+import dev.virtiolab.net.Offload;
+import dev.virtiolab.net.TapBackend;
+import dev.virtiolab.pci.function.InterruptPin;
+import dev.virtiolab.pci.memory.PhysicalMemory;
+import dev.virtiolab.posix.fixture.Requirements;
+import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.fixture.DriverRing;
+import dev.virtiolab.virtio.fixture.Packets;
+import dev.virtiolab.virtio.fixture.TestNic;
+import dev.virtiolab.virtio.transport.VirtioPciFunction;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * What a driver leaves to do, judged by the kernel: its sockets get the bytes only where lengths,
+ * fragments and checksums are right. Each is done by the kernel itself, behind a bare TAP, and by
+ * the device, where something stands between that knows plain frames only.
+ */
+class KernelOffloadTest {
+  private static final int TIMEOUT_MILLIS = 20_000;
+  private static final int OWN_PORT = 4711;
+  private static final int SEGMENT = 1000;
+  private static final byte[] OWN_MAC = {2, 0, 0, 0, 0, 1};
+  private static final long BUFFER = 0x10_0000;
+  private static final long RX_BUFFERS = 0x20_0000;
+  private static final long FEATURES =
+      FeatureBits.VIRTIO_F_VERSION_1
+          | FeatureBits.VIRTIO_NET_F_CSUM
+          | FeatureBits.VIRTIO_NET_F_HOST_TSO4
+          | FeatureBits.VIRTIO_NET_F_HOST_TSO6
+          | FeatureBits.VIRTIO_NET_F_HOST_UFO
+          | FeatureBits.VIRTIO_NET_F_HOST_USO;
+
+  private static final int SYN = 2;
+  private static final int RST = 4;
+  private static final int PSH = 8;
+  private static final int ACK = 0x10;
+
+  /** A wire that does nothing with frames but carry them. */
+  private static final class Plain extends ForwardingBackend {
+    Plain(NetBackend inner) {
+      super(inner);
+    }
+  }
+
+  private final PhysicalMemory memory = PhysicalMemory.allocate(4 << 20);
+  private final MemorySegment ram = memory.regions().getFirst().segment();
+  private final byte[] payload = TestNic.frame(4000, 5);
+  private TapBackend tap;
+  private byte[] station;
+  private VirtioNet device;
+  private VirtioPciFunction function;
+  private DriverRing receive;
+  private DriverRing transmit;
+
+  @BeforeEach
+  void makeTheInterface() throws IOException, InterruptedException {
+    Requirements.assumeTap();
+    Requirements.assumeProgram("ip", "iproute2");
+    tap = TapBackend.open("");
+    String text = Files.readString(Path.of("/sys/class/net", tap.name(), "address")).trim();
+    station = new byte[6];
+    for (int i = 0; i < 6; i++) {
+      station[i] = (byte) Integer.parseInt(text.substring(3 * i, 3 * i + 2), 16);
+    }
+    ip("link", "set", tap.name(), "addrgenmode", "none", "up");
+    ip("address", "add", "198.18.79.1/30", "dev", tap.name());
+    ip("address", "add", "fd00:79::1/64", "nodad", "dev", tap.name());
+    for (String neighbour : new String[] {"198.18.79.2", "fd00:79::2"}) {
+      ip("neigh", "add", neighbour, "dev", tap.name(), "lladdr", "02:00:00:00:00:01");
+    }
+  }
+
+  @AfterEach
+  void close() {
+    if (tap != null) {
+      tap.close();
+    }
+    memory.close();
+  }
+
+  private static void ip(String... arguments) throws IOException, InterruptedException {
+    String[] command = new String[arguments.length + 1];
+    command[0] = "ip";
+    System.arraycopy(arguments, 0, command, 1, arguments.length);
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes());
+    assertEquals(0, process.waitFor(), Arrays.toString(command) + ": " + output);
+  }
+
+  // ---- the driver
+
+  private void start(boolean software) {
+    device =
+        new VirtioNet(
+            new VirtioNet.Config(OWN_MAC, OptionalInt.empty(), false, false),
+            software ? new Plain(tap) : tap);
+    function =
+        VirtioPciFunction.conventional(
+            device,
+            memory.busView(),
+            memory.busView(),
+            (address, data) -> {},
+            InterruptPin.UNCONNECTED);
+    function.configWrite(4, 2, 6);
+    write(0x14, 1, 3);
+    write(8, 4, 0);
+    write(0xc, 4, FEATURES & 0xffff_ffffL);
+    write(8, 4, 1);
+    write(0xc, 4, FEATURES >>> 32);
+    write(0x14, 1, 0xb);
+    receive = enable(0);
+    transmit = enable(1);
+    write(0x14, 1, 0xf);
+    assertEquals(0xf, function.deviceStatus());
+    for (int i = 0; i < 64; i++) {
+      receive.begin().writable(RX_BUFFERS + 2048L * i, 2048).offer();
+    }
+    receive.publish();
+  }
+
+  private DriverRing enable(int queue) {
+    DriverRing ring = new DriverRing(ram, 0, 0x1_0000L * (queue + 1), 256, false);
+    write(0x16, 2, queue);
+    write(0x20, 8, ring.descriptorArea());
+    write(0x28, 8, ring.driverArea());
+    write(0x30, 8, ring.deviceArea());
+    write(0x1c, 2, 1);
+    return ring;
+  }
+
+  private void write(int offset, int width, long value) {
+    function.barWrite(4, offset, width, value);
+  }
+
+  private void send(byte[] frame, long work) {
+    ram.asSlice(BUFFER, 12).fill((byte) 0);
+    ram.set(ValueLayout.JAVA_BYTE, BUFFER, (byte) Offload.flags(work));
+    ram.set(ValueLayout.JAVA_BYTE, BUFFER + 1, (byte) Offload.gsoType(work));
+    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 4, (short) Offload.gsoSize(work));
+    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 6, (short) Offload.csumStart(work));
+    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 8, (short) Offload.csumOffset(work));
+    MemorySegment.copy(frame, 0, ram, ValueLayout.JAVA_BYTE, BUFFER + 12, frame.length);
+    transmit.begin().readable(BUFFER, 12 + frame.length).offer();
+    transmit.publish();
+    while (device.poll(8) > 0) {
+      // Until all pieces are out.
+    }
+    assertTrue(transmit.poll());
+    assertEquals(0, device.counters().drops());
+  }
+
+  /** The next TCP segment of the kernel's. */
+  private byte[] awaitSegment(int version) {
+    long start = System.nanoTime();
+    while (System.nanoTime() - start < Duration.ofMillis(TIMEOUT_MILLIS).toNanos()) {
+      device.poll(8);
+      if (!receive.poll()) {
+        Thread.onSpinWait();
+        continue;
+      }
+      long at = RX_BUFFERS + 2048L * receive.usedId() + 12;
+      byte[] frame = ram.asSlice(at, receive.usedLength() - 12).toArray(ValueLayout.JAVA_BYTE);
+      boolean tcp =
+          version == 4
+              ? Packets.u16(frame, 12) == 0x0800 && frame[23] == Packets.TCP
+              : Packets.u16(frame, 12) == 0x86dd && frame[20] == Packets.TCP;
+      if (tcp) {
+        return frame;
+      }
+    }
+    throw new AssertionError("the kernel does not answer");
+  }
+
+  // ---- frames
+
+  private static InetAddress address(int version, int host) throws IOException {
+    return InetAddress.getByName((version == 4 ? "198.18.79." : "fd00:79::") + host);
+  }
+
+  private static int transport(int version) {
+    return version == 4 ? 34 : 54;
+  }
+
+  /** To the kernel, with the sum of the pseudo header where the checksum belongs. */
+  private byte[] frame(int version, int protocol, byte[] transportHeader, byte[] data)
+      throws IOException {
+    byte[] from = address(version, 2).getAddress();
+    byte[] to = address(version, 1).getAddress();
+    int bytes = transportHeader.length + data.length;
+    ByteBuffer out = ByteBuffer.allocate(transport(version) + bytes);
+    out.put(station).put(OWN_MAC).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
+    if (version == 4) {
+      out.putShort((short) 0x4500).putShort((short) (20 + bytes)).putInt(0x1234_0000);
+      out.put((byte) 64).put((byte) protocol).putShort((short) 0).put(from).put(to);
+      Packets.put16(out.array(), 24, Packets.checksum(out.array(), 14, 34, 0));
+    } else {
+      out.putInt(0x6000_0000).putShort((short) bytes).put((byte) protocol).put((byte) 64);
+      out.put(from).put(to);
+    }
+    ByteBuffer pseudo = ByteBuffer.allocate(2 * from.length + 8);
+    pseudo.put(from).put(to).putInt(bytes).putInt(protocol);
+    int sum = ~Packets.checksum(pseudo.array(), 0, pseudo.capacity(), 0);
+    Packets.put16(transportHeader, protocol == Packets.TCP ? 16 : 6, sum);
+    return out.put(transportHeader).put(data).array();
+  }
+
+  private byte[] datagram(int version, int port) throws IOException {
+    byte[] header = new byte[8];
+    Packets.put16(header, 0, OWN_PORT);
+    Packets.put16(header, 2, port);
+    Packets.put16(header, 4, 8 + payload.length);
+    return frame(version, Packets.UDP, header, payload);
+  }
+
+  private byte[] segment(int version, int port, int flags, int sequence, int ack, byte[] data)
+      throws IOException {
+    ByteBuffer header = ByteBuffer.allocate(20);
+    header.putShort((short) OWN_PORT).putShort((short) port).putInt(sequence).putInt(ack);
+    header.put((byte) 0x50).put((byte) flags).putShort((short) 0x7fff);
+    return frame(version, Packets.TCP, header.array(), data);
+  }
+
+  private static long work(int version, int gsoType, int csumOffset) {
+    return Offload.of(
+        Offload.NEEDS_CSUM,
+        gsoType,
+        gsoType == Offload.GSO_NONE ? 0 : SEGMENT,
+        transport(version),
+        csumOffset);
+  }
+
+  private void assertWhoDidIt(boolean software) {
+    assertEquals(software, device.counters().workedOut() > 0);
+  }
+
+  // ---- what the kernel makes of them
+
+  @ParameterizedTest
+  @CsvSource({"4, false", "4, true", "6, false", "6, true"})
+  void runOfDatagramsArrivesAsSoMany(int version, boolean software) throws IOException {
+    start(software);
+    try (DatagramSocket socket =
+        new DatagramSocket(new InetSocketAddress(address(version, 1), 0))) {
+      socket.setSoTimeout(TIMEOUT_MILLIS);
+      send(datagram(version, socket.getLocalPort()), work(version, Offload.GSO_UDP_L4, 6));
+      for (int at = 0; at < payload.length; at += SEGMENT) {
+        DatagramPacket got = new DatagramPacket(new byte[8192], 8192);
+        socket.receive(got);
+        assertEquals(OWN_PORT, got.getPort());
+        assertArrayEquals(
+            Arrays.copyOfRange(payload, at, at + SEGMENT),
+            Arrays.copyOf(got.getData(), got.getLength()));
+      }
+    }
+    assertWhoDidIt(software);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4, false", "4, true", "6, false", "6, true"})
+  void fragmentedDatagramArrivesWhole(int version, boolean software) throws IOException {
+    start(software);
+    try (DatagramSocket socket =
+        new DatagramSocket(new InetSocketAddress(address(version, 1), 0))) {
+      socket.setSoTimeout(TIMEOUT_MILLIS);
+      send(datagram(version, socket.getLocalPort()), work(version, Offload.GSO_UDP, 6));
+      DatagramPacket got = new DatagramPacket(new byte[8192], 8192);
+      socket.receive(got);
+      assertArrayEquals(payload, Arrays.copyOf(got.getData(), got.getLength()));
+    }
+    assertWhoDidIt(software);
+    if (software) {
+      assertEquals(5, tap.counters().framesOut(), "a header and 4000 bytes, by 1000 and less");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4, false", "4, true", "6, false", "6, true"})
+  void segmentsReachTheSocketInOneStream(int version, boolean software) throws IOException {
+    start(software);
+    try (ServerSocket server = new ServerSocket()) {
+      server.setSoTimeout(TIMEOUT_MILLIS);
+      server.bind(new InetSocketAddress(address(version, 1), 0));
+      int port = server.getLocalPort();
+      long checksum = work(version, Offload.GSO_NONE, 16);
+      int sequence = 0xffff_f800; // It runs over 2^32 within the data.
+      send(segment(version, port, SYN, sequence - 1, 0, new byte[0]), checksum);
+      byte[] answer = awaitSegment(version);
+      int tcp = transport(version);
+      assertEquals(SYN | ACK, answer[tcp + 13]);
+      int ack = ByteBuffer.wrap(answer).getInt(tcp + 4) + 1;
+      send(segment(version, port, ACK, sequence, ack, new byte[0]), checksum);
+      int type = version == 4 ? Offload.GSO_TCPV4 : Offload.GSO_TCPV6;
+      send(segment(version, port, ACK | PSH, sequence, ack, payload), work(version, type, 16));
+      try (Socket accepted = server.accept()) {
+        accepted.setSoTimeout(TIMEOUT_MILLIS);
+        assertArrayEquals(payload, accepted.getInputStream().readNBytes(payload.length));
+      } finally {
+        send(segment(version, port, RST, sequence + payload.length, 0, new byte[0]), checksum);
+      }
+    }
+    assertWhoDidIt(software);
+  }
+}
