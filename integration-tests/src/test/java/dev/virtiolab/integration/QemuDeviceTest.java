@@ -68,6 +68,21 @@ class QemuDeviceTest {
     }
   }
 
+  /** The driver for the legacy interface on the device that it was written for. */
+  @ParameterizedTest
+  @CsvSource({"transitional, host, 56", "transitional, guest, 1473", "legacy, host, 65507"})
+  void everyRequestIsAnsweredThroughTheLegacyInterface(String virtio, String from, int size) {
+    Requirements.assumeTap();
+    try (Vlab vlab = Vlab.asMyself()) {
+      JsonNode report =
+          ping(vlab, "-c", "3", "--flood", "--virtio", virtio, "--from", from, "--size", "" + size);
+      assertComplete(report, 3);
+      assertEquals(2, report.at("/traffic/features").size(), report::toString);
+      assertEquals(0, report.at("/traffic/dma/maps").asLong(), report::toString);
+      vlab.assertNothingLeft();
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({"9216, 9188", "1280, 1252", "68, 40"})
   void whatFillsTheMtuCrossesInOnePiece(int mtu, int size) {

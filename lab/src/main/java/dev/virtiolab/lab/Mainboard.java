@@ -60,6 +60,10 @@ public final class Mainboard implements AutoCloseable {
   /** Where the firmware is, on every board. */
   public static final Range FIRMWARE = new Range(0x0090_0000L, MIB);
 
+  /** The I/O ports that BARs get. */
+  public static final Range PORTS =
+      new Range(HostLayout.PORTS_BASE, HostLayout.PORTS_LIMIT - HostLayout.PORTS_BASE);
+
   private static final int ROOT_BUS_SLOTS = 32;
   private static final int ROOT_BUS_SLOT = 4;
   private static final int ROOT_PORT_SLOT = 0x1c;
@@ -250,8 +254,7 @@ public final class Mainboard implements AutoCloseable {
                 hostBridge.window64Base(), hostBridge.window64Limit() - hostBridge.window64Base()),
             inbound(),
             remapping(),
-            Optional.of(
-                new Range(HostLayout.PORTS_BASE, HostLayout.PORTS_LIMIT - HostLayout.PORTS_BASE)));
+            Optional.of(PORTS));
     byte[] bytes = new byte[(int) handOff.pages().length()];
     handOff.write(MemorySegment.ofArray(bytes));
     return new LaunchImage(

@@ -48,13 +48,15 @@ final class QemuBoard implements AutoCloseable {
 
   private HandOff handOff() {
     long window64 = HostBridge.window64Base(memory.limit());
-    return new HandOff(
-        ram(),
-        Mainboard.FIRMWARE,
-        new Range(HostLayout.ECAM_BASE, HostLayout.ECAM_BYTES),
-        new Range(
-            HostLayout.WINDOW_32_BASE, HostLayout.WINDOW_32_LIMIT - HostLayout.WINDOW_32_BASE),
-        new Range(window64, HostLayout.WINDOW_64_BYTES));
+    HandOff memoryOnly =
+        new HandOff(
+            ram(),
+            Mainboard.FIRMWARE,
+            new Range(HostLayout.ECAM_BASE, HostLayout.ECAM_BYTES),
+            new Range(
+                HostLayout.WINDOW_32_BASE, HostLayout.WINDOW_32_LIMIT - HostLayout.WINDOW_32_BASE),
+            new Range(window64, HostLayout.WINDOW_64_BYTES));
+    return memoryOnly.withPorts(Mainboard.PORTS);
   }
 
   private List<Range> ram() {

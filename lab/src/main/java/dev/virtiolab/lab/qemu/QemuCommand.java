@@ -1,6 +1,5 @@
 package dev.virtiolab.lab.qemu;
 
-import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.pci.memory.RamRegion;
@@ -11,7 +10,7 @@ import java.util.OptionalInt;
 
 /**
  * The machine that QEMU is told to emulate: a q35 with the addresses of the lab's own board, one
- * modern virtio-net-pci where that has it, and a CPU that does nothing.
+ * virtio-net-pci of the same kind where that has it, and a CPU that does nothing.
  *
  * <p>Debian builds QEMU without the accelerator {@code qtest}, whose CPUs do not run. So the CPU is
  * TCG's, and its ROM, which begins at the reset vector, is {@link #rom()}.
@@ -25,7 +24,7 @@ final class QemuCommand {
   /** cli; hlt; jmp to hlt: whatever wakes it, it goes to sleep again. */
   private static final byte[] HALT = {(byte) 0xfa, (byte) 0xf4, (byte) 0xeb, (byte) 0xfd};
 
-  private static final String NIC = "virtio-net-pci,netdev=wire,disable-legacy=on,romfile=";
+  private static final String NIC = "virtio-net-pci,netdev=wire,romfile=";
 
   private QemuCommand() {}
 
@@ -61,7 +60,7 @@ final class QemuCommand {
     if (config.slot() == MachineConfig.Slot.ROOT_PORT) {
       command.addAll(List.of("-device", "pcie-root-port,id=rootport,addr=1c.0,chassis=1,slot=1"));
     }
-    command.addAll(List.of("-device", nic(config.slot(), config.mac(), mtu)));
+    command.addAll(List.of("-device", nic(config, mtu)));
     return command;
   }
 
@@ -85,13 +84,18 @@ final class QemuCommand {
     return "stream,id=wire,server=off,addr.type=unix,addr.path=" + value(folder.resolve("wire"));
   }
 
-  private static String nic(MachineConfig.Slot slot, MacAddress mac, OptionalInt mtu) {
+  private static String nic(MachineConfig config, OptionalInt mtu) {
     String place =
-        switch (slot) {
+        switch (config.slot()) {
           case ROOT_BUS -> ",addr=04.0";
           case ROOT_PORT -> ",bus=rootport";
         };
-    return NIC + place + ",mac=" + mac + (mtu.isPresent() ? ",host_mtu=" + mtu.getAsInt() : "");
+    return NIC
+        + (",disable-legacy=" + (config.nicKind().isLegacy() ? "off" : "on"))
+        + (",disable-modern=" + (config.nicKind().isModern() ? "off" : "on"))
+        + place
+        + (",mac=" + config.mac())
+        + (mtu.isPresent() ? ",host_mtu=" + mtu.getAsInt() : "");
   }
 
   /** In a list of options a comma is said twice. */
