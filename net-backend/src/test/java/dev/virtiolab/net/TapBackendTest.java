@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -86,8 +87,10 @@ class TapBackendTest {
       ip("address", "add", "198.18.78.1/30", "dev", first.name());
       ip("neigh", "add", "198.18.78.2", "dev", first.name(), "lladdr", "02:00:00:00:00:01");
       byte[] station = stationOf(first);
-      assertEquals(Set.of(0), queuesThatAnswer(queues, station, 0), "the others are not attached");
+      assertEquals(1, kernelQueues(first), "the others are not attached");
+      assertEquals(Set.of(0), queuesThatAnswer(queues, station, 0));
       queues.forEach(queue -> queue.attach(true));
+      assertEquals(4, kernelQueues(first));
       for (int queue = 0; queue < 4; queue++) {
         assertEquals(Set.of(queue), queuesThatAnswer(queues, station, queue));
       }
@@ -130,6 +133,13 @@ class TapBackendTest {
       assertTrue(second.peek() > 0);
     } finally {
       queues.forEach(TapBackend::close);
+    }
+  }
+
+  /** Among how many the kernel steers. */
+  private static long kernelQueues(TapBackend tap) throws IOException {
+    try (Stream<Path> entries = Files.list(Path.of("/sys/class/net", tap.name(), "queues"))) {
+      return entries.filter(entry -> entry.getFileName().toString().startsWith("tx-")).count();
     }
   }
 

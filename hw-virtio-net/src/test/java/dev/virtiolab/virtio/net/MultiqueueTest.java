@@ -223,6 +223,8 @@ class MultiqueueTest {
     pairs(3);
     nic.status(0);
     assertEquals(List.of(true, false, false, false), attached());
+    assertEquals(
+        1, nic.device.queueCounters(VirtioNet.CONTROL_QUEUE).chains(), "it is there again");
     assertEquals(3, nic.read(0x12, 2));
     nic.start(MQ);
     assertEquals(List.of(true, false, false, false), attached());
