@@ -48,7 +48,7 @@ class QemuDeviceTest {
     Requirements.assumeTap();
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
-          ping(vlab, "-c", "3", "--flood", "--slot", slot, "--from", from, "--size", "" + size);
+          ping(vlab, "-c", "3", "--slot", slot, "--from", from, "--size", "" + size, pace(size));
 
       assertComplete(report, 3);
       JsonNode traffic = report.at("/traffic");
@@ -75,12 +75,27 @@ class QemuDeviceTest {
     Requirements.assumeTap();
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
-          ping(vlab, "-c", "3", "--flood", "--virtio", virtio, "--from", from, "--size", "" + size);
+          ping(
+              vlab,
+              "-c",
+              "3",
+              "--virtio",
+              virtio,
+              "--from",
+              from,
+              "--size",
+              "" + size,
+              pace(size));
       assertComplete(report, 3);
       assertEquals(2, report.at("/traffic/features").size(), report::toString);
       assertEquals(0, report.at("/traffic/dma/maps").asLong(), report::toString);
       vlab.assertNothingLeft();
     }
+  }
+
+  /** A kernel keeps one such datagram at most while it asks for the guest's address. */
+  private static String pace(int size) {
+    return "--flood=" + (size < 10_000);
   }
 
   @ParameterizedTest
@@ -205,7 +220,38 @@ class QemuDeviceTest {
     }
   }
 
+  /** Two QEMUs, two guests of two labs, and the drivers of ours on both sides. */
+  @Test
+  void upKeepsAGuestOnQemusDevice() {
+    try (Vlab up = Vlab.asMyself();
+        Vlab vlab = Vlab.asMyself()) {
+      up.start("up", "--device", "qemu", "--backend", inFolder("stream:listen:unix:far"));
+      up.awaitOutput("Ctrl-C ends it.");
+      JsonNode report = ping(vlab, "--flood", "-c", "50", "--backend", inFolder("stream:unix:far"));
+      assertComplete(report, 50);
+      up.interrupt();
+      Vlab.Ended ended = up.await();
+      assertEquals("", ended.err());
+      assertTrue(ended.out().contains("--- virtio-net 00:04.0 of QEMU "), ended::out);
+      up.assertNothingLeft();
+    }
+  }
+
   // ---- bad days
+
+  @Test
+  void upEndsWithQemu() {
+    Requirements.assumeRoot();
+    Requirements.assumeTap();
+    try (Vlab vlab = Vlab.asMyself()) {
+      vlab.start("up", "--device", "qemu");
+      vlab.awaitOutput("Ctrl-C ends it.");
+      assertEquals(1, vlab.killChildren(QEMU));
+      Vlab.Ended ended = vlab.await();
+      assertRefused(ended, 1, "QEMU ended with exit code 137");
+      vlab.assertNothingLeft();
+    }
+  }
 
   @ParameterizedTest
   @CsvSource({"host", "guest"})

@@ -2,6 +2,7 @@ package dev.virtiolab.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.Firmware;
@@ -14,6 +15,7 @@ import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.GuestMachine;
+import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.qemu.QemuMachine;
@@ -21,11 +23,14 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.posix.fixture.Requirements;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -35,6 +40,7 @@ class QemuRegistersTest {
   private static final int CONFIG_MAC = 0;
   private static final int CONFIG_STATUS = 6;
   private static final int CONFIG_MTU = 10;
+  private static final long DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** What {@code -netdev stream}, which has no header for such work, takes from QEMU's device. */
   private static final Set<String> OFFLOADS =
@@ -124,7 +130,7 @@ class QemuRegistersTest {
             config.platform(),
             MachineConfig.Slot.ROOT_PORT,
             config.mac(),
-            java.util.OptionalInt.of(4321),
+            OptionalInt.of(4321),
             config.bounceSlots(),
             config.seed());
     try (NetBackend wire = sink();
@@ -176,6 +182,50 @@ class QemuRegistersTest {
       ok(virtio.getDeviceStatus(status));
       assertEquals(0, status.value);
     }
+  }
+
+  /** Neither one that ran nor one that did not start. */
+  @Test
+  void aMachineThatIsOffLeavesNoDescriptorAndNoProcess() {
+    MachineConfig refused =
+        new MachineConfig(
+            config.platform(),
+            config.slot(),
+            config.mac(),
+            OptionalInt.of(70_000),
+            config.bounceSlots(),
+            config.seed());
+    startAndStop(refused);
+    int before = descriptors();
+    for (int i = 0; i < 3; i++) {
+      startAndStop(refused);
+    }
+    long start = System.nanoTime();
+    // The wire's event loop closes what it has on its own thread.
+    while (descriptors() > before) {
+      assertTrue(
+          System.nanoTime() - start < DEADLINE_NANOS, () -> before + " and now " + descriptors());
+      Thread.onSpinWait();
+    }
+    assertFalse(
+        ProcessHandle.current()
+            .children()
+            .anyMatch(child -> child.info().command().orElse("").contains("qemu")));
+  }
+
+  private void startAndStop(MachineConfig refused) {
+    try (NetBackend wire = sink();
+        GuestMachine machine = qemu(config, wire)) {
+      assertTrue(machine.trouble().isEmpty());
+    }
+    try (NetBackend wire = sink()) {
+      LabException why = assertThrows(LabException.class, () -> qemu(refused, wire));
+      assertTrue(why.getMessage().contains("host_mtu"), why::getMessage);
+    }
+  }
+
+  private static int descriptors() {
+    return new File("/proc/self/fd").list().length;
   }
 
   private static NetBackend sink() {

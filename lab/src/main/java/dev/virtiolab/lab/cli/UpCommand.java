@@ -36,6 +36,8 @@ final class UpCommand implements Callable<Integer> {
 
   @Mixin private WireOptions wire;
 
+  @Mixin private DeviceOptions device;
+
   @Option(
       names = "--here",
       description =
@@ -75,6 +77,7 @@ final class UpCommand implements Callable<Integer> {
     }
     var config = machine.toConfig();
     Optional<BackendSpec> peer = PeerWire.specOf(wire.toConfig().backend());
+    device.check(machine, wire);
     try (MetricsDoor metrics = wire.openMetrics()) {
       if (peer.isPresent()) {
         return runWithPeer(config, peer.get(), metrics);
@@ -88,7 +91,7 @@ final class UpCommand implements Callable<Integer> {
 
   private int runOnTap(MachineConfig config, MetricsDoor metrics) {
     PrintWriter out = spec.commandLine().getOut();
-    try (Segment segment = Segment.open(config, wire.toConfig());
+    try (Segment segment = Segment.open(config, wire.toConfig(), device.maker());
         MetricsDoor shown = metrics) {
       startEcho(segment.machine());
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
@@ -124,7 +127,8 @@ final class UpCommand implements Callable<Integer> {
   private int runWithPeer(MachineConfig config, BackendSpec peer, MetricsDoor metrics) {
     Ipv4Address own = WireOptions.address("--guest-address", guestAddress);
     PrintWriter out = spec.commandLine().getOut();
-    try (PeerSegment segment = PeerSegment.open(config, wire.toSingleConfig(), peer, own, false);
+    try (PeerSegment segment =
+            PeerSegment.open(config, wire.toSingleConfig(), peer, own, false, device.maker());
         MetricsDoor shown = metrics) {
       startEcho(segment.machine());
       shown.show(segment.machine(), segment.wireFaults(), spec.commandLine().getErr());
