@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.firmware.Firmware;
 import dev.virtiolab.firmware.stack.Ipv4Address;
 import dev.virtiolab.firmware.uefi.EfiStatus;
+import dev.virtiolab.firmware.uefi.Handle;
 import dev.virtiolab.firmware.uefi.IntRef;
 import dev.virtiolab.firmware.uefi.LongRef;
+import dev.virtiolab.firmware.uefi.PciIo;
 import dev.virtiolab.firmware.uefi.Ref;
 import dev.virtiolab.firmware.uefi.SimpleNetwork;
 import dev.virtiolab.firmware.uefi.VirtioDevice;
@@ -26,9 +28,11 @@ import dev.virtiolab.virtio.feature.FeatureBits;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -59,6 +63,12 @@ class QemuRegistersTest {
           "VIRTIO_NET_F_HOST_UFO",
           "VIRTIO_NET_F_HOST_USO");
 
+  private static final int COMMON_CFG = 1;
+  private static final int NUM_QUEUES = 0x12;
+
+  /** Where registers are. */
+  private record Structure(int bar, long offset, long length) {}
+
   private final MachineConfig config = MachineConfig.of(PlatformKind.PC);
 
   @BeforeEach
@@ -67,8 +77,16 @@ class QemuRegistersTest {
     Requirements.assumeProgram("setpriv", "util-linux");
   }
 
-  /** What a driver sees of a device that it drives. */
+  /**
+   * What a driver sees of a device that it drives.
+   *
+   * @param identity vendor, device, revision, class and subsystem, as configuration space has them
+   * @param structures type and length of each of the capabilities that lead to registers
+   */
   private record Seen(
+      List<Long> identity,
+      Map<Integer, Long> structures,
+      int numQueues,
       long features,
       int receiveQueueSize,
       int transmitQueueSize,
@@ -82,13 +100,59 @@ class QemuRegistersTest {
       ok(virtio.getDeviceFeatures(features));
       IntRef deviceStatus = new IntRef();
       ok(virtio.getDeviceStatus(deviceStatus));
+      PciIo pci = pci(firmware);
+      Map<Integer, Structure> structures = structures(pci);
+      Map<Integer, Long> lengths = new TreeMap<>();
+      structures.forEach((type, structure) -> lengths.put(type, structure.length));
+      Structure common = structures.get(COMMON_CFG);
+      LongRef queues = new LongRef();
+      ok(pci.memRead(PciIo.Width.UINT16, common.bar, common.offset + NUM_QUEUES, queues));
       return new Seen(
+          List.of(config(pci, 0, 4), config(pci, 8, 4), config(pci, 0x2c, 4)),
+          lengths,
+          (int) queues.value,
           features.value,
           queueSize(virtio, 0),
           queueSize(virtio, 1),
           read(virtio, CONFIG_MAC, 4) | read(virtio, CONFIG_MAC + 4, 2) << 32,
           read(virtio, CONFIG_STATUS, 2),
           deviceStatus.value);
+    }
+
+    private static PciIo pci(Firmware firmware) {
+      Ref<List<Handle>> handles = new Ref<>();
+      ok(firmware.bootServices().locateHandleBuffer(VirtioDevice.PROTOCOL, handles));
+      Ref<PciIo> found = new Ref<>();
+      ok(firmware.bootServices().handleProtocol(handles.value.getFirst(), PciIo.PROTOCOL, found));
+      return found.value;
+    }
+
+    private static long config(PciIo pci, int offset, int bytes) {
+      LongRef value = new LongRef();
+      PciIo.Width width =
+          switch (bytes) {
+            case 1 -> PciIo.Width.UINT8;
+            case 2 -> PciIo.Width.UINT16;
+            default -> PciIo.Width.UINT32;
+          };
+      ok(pci.pciRead(width, offset, value));
+      return value.value;
+    }
+
+    /** Each virtio capability by its type (virtio v1.4, 4.1.4). */
+    private static Map<Integer, Structure> structures(PciIo pci) {
+      Map<Integer, Structure> found = new TreeMap<>();
+      int at = (int) config(pci, 0x34, 1);
+      for (int i = 0; i < 48 && at != 0; i++) {
+        if (config(pci, at, 1) == 9) {
+          found.put(
+              (int) config(pci, at + 3, 1),
+              new Structure(
+                  (int) config(pci, at + 4, 1), config(pci, at + 8, 4), config(pci, at + 12, 4)));
+        }
+        at = (int) config(pci, at + 1, 1);
+      }
+      return found;
     }
 
     private static int queueSize(VirtioDevice virtio, int queue) {
@@ -111,6 +175,10 @@ class QemuRegistersTest {
         Machine machine = Machine.start(config, wire, ADDRESS)) {
       ours = machine.guest().ask(Seen::by);
     }
+    assertEquals(ours.identity, qemus.identity);
+    assertEquals(ours.structures.keySet(), qemus.structures.keySet());
+    assertEquals(ours.structures, qemus.structures);
+    assertEquals(ours.numQueues, qemus.numQueues);
     assertEquals(ours.receiveQueueSize, qemus.receiveQueueSize);
     assertEquals(ours.transmitQueueSize, qemus.transmitQueueSize);
     assertEquals(ours.mac, qemus.mac);

@@ -108,7 +108,6 @@ final class QemuProcess implements AutoCloseable {
     try {
       return UnixListener.listen(folder.resolve("qtest").toString());
     } catch (IllegalArgumentException | PosixException e) {
-      remove(folder);
       throw LabException.usage("temporary folder " + folder + ": " + e.getMessage(), e);
     }
   }
@@ -117,8 +116,7 @@ final class QemuProcess implements AutoCloseable {
     try {
       StreamAddress address = new StreamAddress.Unix(folder.resolve("wire"));
       // Whatever befalls it, QEMU's end is what there is to be told.
-      StreamBackend opening =
-          StreamBackend.open(StreamConfig.listen(address), (trouble, line) -> {});
+      StreamBackend opening = StreamBackend.open(StreamConfig.listen(address), (_, _) -> {});
       opened.push(opening::close);
       return opening;
     } catch (IllegalArgumentException | BackendOpenException e) {
