@@ -76,16 +76,7 @@ class QemuDeviceTest {
     try (Vlab vlab = Vlab.asMyself()) {
       JsonNode report =
           ping(
-              vlab,
-              "-c",
-              "3",
-              "--virtio",
-              virtio,
-              "--from",
-              from,
-              "--size",
-              "" + size,
-              pace(size));
+              vlab, "-c", "3", "--virtio", virtio, "--from", from, "--size", "" + size, pace(size));
       assertComplete(report, 3);
       assertEquals(2, report.at("/traffic/features").size(), report::toString);
       assertEquals(0, report.at("/traffic/dma/maps").asLong(), report::toString);
