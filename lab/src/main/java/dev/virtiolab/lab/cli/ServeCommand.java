@@ -4,9 +4,11 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.MachineConfig.Slot;
 import dev.virtiolab.lab.host.NetworkNamespace;
+import dev.virtiolab.lab.metrics.ServiceMetrics;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.NicWire;
 import dev.virtiolab.lab.segment.Segment;
+import dev.virtiolab.lab.segment.WireFaults;
 import dev.virtiolab.lab.serve.RoundTripWire;
 import dev.virtiolab.lab.serve.ServeConfig;
 import dev.virtiolab.lab.serve.Service;
@@ -17,6 +19,7 @@ import dev.virtiolab.virtio.net.VirtioNet;
 import dev.virtiolab.virtio.transport.DeviceKind;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
@@ -205,11 +208,27 @@ final class ServeCommand implements Callable<Integer> {
       return runRoundTrips(config);
     }
     boolean ownNetwork = NicWire.isTap(asked.backend()) && !here;
-    if (ownNetwork) {
-      NetworkNamespace.enter();
+    try (MetricsDoor metrics = wire.openMetrics()) {
+      if (ownNetwork) {
+        metrics.enterNamespace();
+      }
+      serve(config, asked, chance, ownNetwork, metrics);
     }
+    return 0;
+  }
+
+  private void serve(
+      ServeConfig config,
+      Segment.Wire asked,
+      OptionalLong chance,
+      boolean ownNetwork,
+      MetricsDoor metrics) {
     try (NicWire plugged = NicWire.open(asked, queues, config.mtu(), chance);
-        Service service = open(config, plugged)) {
+        Service service = open(config, plugged);
+        MetricsDoor shown = metrics) {
+      shown.show(
+          ServiceMetrics.of(service, plugged.ends(), plugged.wireFaults().map(WireFaults::backend)),
+          spec.commandLine().getErr());
       announce(config, plugged.name(), plugged.hostAddress(), ownNetwork);
       service.runUntilInterrupted();
       if (!json) {
@@ -219,7 +238,6 @@ final class ServeCommand implements Callable<Integer> {
         out.flush();
       }
     }
-    return 0;
   }
 
   private DeviceKind kind() {
@@ -258,8 +276,13 @@ final class ServeCommand implements Callable<Integer> {
               .formatted(SourceBackend.MIN_FRAME, LONGEST_ROUND_TRIP));
     }
     ProgressLine progress = ProgressLine.onStandardError();
-    try (RoundTripWire frames = new RoundTripWire(config.macBytes(), OTHER_END, size, roundTrips);
-        VhostUserService service = VhostUserService.open(config, List.of(frames), client)) {
+    try (MetricsDoor metrics = wire.openMetrics();
+        RoundTripWire frames = new RoundTripWire(config.macBytes(), OTHER_END, size, roundTrips);
+        VhostUserService service = VhostUserService.open(config, List.of(frames), client);
+        MetricsDoor shown = metrics) {
+      shown.show(
+          ServiceMetrics.of(service, List.of(frames), Optional.empty()),
+          spec.commandLine().getErr());
       announce(config, "numbered frames", "", false);
       service.runUntil(
           () -> {

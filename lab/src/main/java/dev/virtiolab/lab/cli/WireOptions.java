@@ -76,10 +76,9 @@ final class WireOptions {
    * @throws LabException if it was asked for
    */
   void refuseForServe() {
-    if (trace != null || watch.wantsMetrics()) {
+    if (trace != null) {
       throw LabException.usage(
-          (trace != null ? "--trace" : "--metrics")
-              + " is of a machine that runs here; what serve hands out runs elsewhere");
+          "--trace is of a machine that runs here; what serve hands out runs elsewhere");
     }
   }
 

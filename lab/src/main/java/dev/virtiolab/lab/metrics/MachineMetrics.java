@@ -13,8 +13,12 @@ import dev.virtiolab.virtio.net.Drop;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
 import dev.virtiolab.virtio.queue.QueueCounters;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
+import java.util.function.ToLongFunction;
 
 /** What a machine has to say: all names that a scrape shows. */
 public final class MachineMetrics {
@@ -38,15 +42,15 @@ public final class MachineMetrics {
             "slot",
             machine.board().nicAddress().toString());
     nic(metrics, machine.board().nic());
-    queues(metrics, machine.board().nic());
+    queues(metrics, machine.board().nic(), QUEUES.length);
     dma(metrics, machine.dma());
     platform(metrics, machine);
-    wire(metrics, machine);
+    wire(metrics, List.of(machine.wire()), machine::wireUp);
     faults.ifPresent(backend -> faults(metrics, backend.faults()));
     return metrics;
   }
 
-  private static void nic(Metrics metrics, VirtioNet nic) {
+  static void nic(Metrics metrics, VirtioNet nic) {
     NetCounters counters = nic.counters();
     metrics
         .counter("virtiolab_nic_frames_total", "Frames that the NIC moved.")
@@ -89,7 +93,8 @@ public final class MachineMetrics {
         .sample(counters::heldBack);
   }
 
-  private static void queues(Metrics metrics, VirtioNet nic) {
+  /** Of the queues that there are whatever the driver agrees to: the first {@code count}. */
+  static void queues(Metrics metrics, VirtioNet nic, int count) {
     Metrics.Family kicks =
         metrics.counter("virtiolab_queue_kicks_total", "Notifications from the driver.");
     Metrics.Family chains =
@@ -102,7 +107,7 @@ public final class MachineMetrics {
         metrics.gauge(
             "virtiolab_queue_offered_buffers",
             "Buffers in the ring that are the NIC's: offered by the driver, not yet given back.");
-    for (int queue = 0; queue < QUEUES.length; queue++) {
+    for (int queue = 0; queue < count; queue++) {
       int number = queue;
       QueueCounters counters = nic.queueCounters(queue);
       kicks.sample(() -> nic.counters().kicks(number), QUEUE, QUEUES[queue]);
@@ -151,26 +156,31 @@ public final class MachineMetrics {
     }
   }
 
-  private static void wire(Metrics metrics, Machine machine) {
-    BackendCounters counters = machine.wire();
+  /** Of a wire, or of the queues of a TAP together. */
+  static void wire(Metrics metrics, List<BackendCounters> ends, BooleanSupplier up) {
     metrics
         .gauge("virtiolab_wire_up", "Whether the wire is connected: 1, or 0.")
-        .sample(() -> machine.wireUp() ? 1 : 0);
+        .sample(() -> up.getAsBoolean() ? 1 : 0);
     metrics
         .counter("virtiolab_wire_frames_total", "Frames that crossed the back end.")
-        .sample(counters::framesIn, DIRECTION, TO_GUEST)
-        .sample(counters::framesOut, DIRECTION, FROM_GUEST);
+        .sample(sum(ends, BackendCounters::framesIn), DIRECTION, TO_GUEST)
+        .sample(sum(ends, BackendCounters::framesOut), DIRECTION, FROM_GUEST);
     metrics
         .counter("virtiolab_wire_bytes_total", "Bytes of the frames that crossed the back end.")
-        .sample(counters::bytesIn, DIRECTION, TO_GUEST)
-        .sample(counters::bytesOut, DIRECTION, FROM_GUEST);
+        .sample(sum(ends, BackendCounters::bytesIn), DIRECTION, TO_GUEST)
+        .sample(sum(ends, BackendCounters::bytesOut), DIRECTION, FROM_GUEST);
     metrics
         .counter("virtiolab_wire_drops_total", "Frames that the back end could not move.")
-        .sample(counters::droppedIn, DIRECTION, TO_GUEST)
-        .sample(counters::droppedOut, DIRECTION, FROM_GUEST);
+        .sample(sum(ends, BackendCounters::droppedIn), DIRECTION, TO_GUEST)
+        .sample(sum(ends, BackendCounters::droppedOut), DIRECTION, FROM_GUEST);
     metrics
         .counter("virtiolab_wire_refusals_total", "Frames for which the wire had no room at first.")
-        .sample(counters::refused);
+        .sample(sum(ends, BackendCounters::refused));
+  }
+
+  private static LongSupplier sum(
+      List<BackendCounters> ends, ToLongFunction<BackendCounters> counted) {
+    return () -> ends.stream().mapToLong(counted).sum();
   }
 
   /** What befell frames, as seen from whoever is before the faults: a guest, or a switch. */

@@ -144,6 +144,11 @@ public final class NicWire implements AutoCloseable {
     return tap.isPresent() ? HOST : "";
   }
 
+  /** The faults that were asked for. */
+  public Optional<WireFaults> wireFaults() {
+    return faults;
+  }
+
   /** What befell the frames so far; empty where no faults were asked for. */
   public Optional<FaultReport> faults() {
     return faults.map(WireFaults::report);

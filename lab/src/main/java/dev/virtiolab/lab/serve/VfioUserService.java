@@ -102,6 +102,17 @@ public final class VfioUserService implements Service {
   }
 
   @Override
+  public Clients clients() {
+    VfioUserCounters seen = server.counters();
+    return new Clients(seen::clients, seen::turnedAway, seen::messages, seen::refused);
+  }
+
+  @Override
+  public VirtioNet nic() {
+    return nic;
+  }
+
+  @Override
   public List<String> report() {
     NetCounters frames = nic.counters();
     VfioUserCounters seen = server.counters();

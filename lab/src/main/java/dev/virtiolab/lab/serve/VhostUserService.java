@@ -6,6 +6,7 @@ import dev.virtiolab.posix.PosixException;
 import dev.virtiolab.virtio.net.DeviceLoop;
 import dev.virtiolab.virtio.net.NetCounters;
 import dev.virtiolab.virtio.net.VirtioNet;
+import dev.virtiolab.virtio.vhostuser.VhostUserCounters;
 import dev.virtiolab.virtio.vhostuser.VhostUserOptions;
 import dev.virtiolab.virtio.vhostuser.VhostUserServer;
 import java.util.ArrayList;
@@ -81,6 +82,17 @@ public final class VhostUserService implements Service {
     } catch (InterruptedException e) {
       // Ctrl-C is how this ends.
     }
+  }
+
+  @Override
+  public Clients clients() {
+    VhostUserCounters seen = server.counters();
+    return new Clients(seen::frontEnds, seen::turnedAway, seen::requests, seen::refused);
+  }
+
+  @Override
+  public VirtioNet nic() {
+    return nic;
   }
 
   @Override

@@ -26,7 +26,6 @@ class ServeCommandTest {
   @Test
   void aTimelineIsOfAMachineThatRunsHere() {
     assertRefused("--trace is of", "--vfio-user", "sock", "--trace", "file");
-    assertRefused("--metrics is of", "--vfio-user", "sock", "--metrics", "0");
   }
 
   @Test

@@ -5,9 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.firmware.stack.Ipv4Address;
+import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.PlatformKind;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
+import dev.virtiolab.lab.MachineConfig.Slot;
+import dev.virtiolab.lab.serve.ServeConfig;
+import dev.virtiolab.lab.serve.Service;
+import dev.virtiolab.lab.serve.VfioUserService;
 import dev.virtiolab.net.LoopbackBackend;
 import dev.virtiolab.net.fault.Direction;
 import dev.virtiolab.net.fault.FaultRules;
@@ -19,11 +24,19 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -115,6 +128,43 @@ class MetricsTest {
     assertThrows(IOException.class, () -> get("GET /metrics HTTP/1.1\r\n\r\n"));
   }
 
+  // ---- a NIC that is served
+
+  @Test
+  void aServedNicShowsItsClientsAndItsWire(@TempDir Path folder) throws IOException {
+    Path socket = folder.resolve("nic");
+    ServeConfig config =
+        new ServeConfig(
+            socket.toString(), MacAddress.parse("52:54:00:12:34:56"), OptionalInt.empty(), false);
+    LoopbackBackend.Pair pair = LoopbackBackend.pair(64, 2048);
+    try (LoopbackBackend wire = pair.left();
+        LoopbackBackend far = pair.right();
+        Service service = VfioUserService.open(config, Slot.ROOT_BUS, List.of(wire))) {
+      Metrics metrics = ServiceMetrics.of(service, List.of(wire), Optional.empty());
+      assertTrue(far.linkUp());
+      try (SocketChannel first = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+          SocketChannel second = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+        assertTrue(first.isConnected() && second.isConnected());
+        awaitSample(metrics, "virtiolab_serve_clients_total", Map.of("outcome", "served"));
+        awaitSample(metrics, "virtiolab_serve_clients_total", Map.of("outcome", "turned_away"));
+      }
+      Map<String, Exposition.Family> page = Exposition.parse(metrics.text());
+      assertEquals(0, sample(page, "virtiolab_nic_frames_total", "to_guest"));
+      assertEquals(1, page.get("virtiolab_wire_up").samples().get(Map.of()));
+      assertEquals(
+          Set.of(Map.of("queue", "receive"), Map.of("queue", "transmit")),
+          page.get("virtiolab_queue_kicks_total").samples().keySet());
+    }
+  }
+
+  private static void awaitSample(Metrics metrics, String name, Map<String, String> labels) {
+    long since = System.nanoTime();
+    while (Exposition.parse(metrics.text()).get(name).samples().get(labels) != 1) {
+      assertTrue(System.nanoTime() - since < 10_000_000_000L, metrics.text());
+      LockSupport.parkNanos(1_000_000);
+    }
+  }
+
   private int port;
 
   private MetricsServer serve(Machine machine, FaultyBackend wire) {
@@ -136,7 +186,7 @@ class MetricsTest {
     long deadline = System.nanoTime() + 10_000_000_000L;
     while (wire.faults().frames(Direction.IN) < frames) {
       assertTrue(System.nanoTime() < deadline, "the frames never came");
-      Thread.onSpinWait();
+      LockSupport.parkNanos(1_000_000);
     }
   }
 
