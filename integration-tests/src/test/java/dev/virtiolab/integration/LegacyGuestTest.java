@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.posix.fixture.Requirements;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -13,7 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Unmodified Linux drives the transitional device through its ports: {@code vlab serve --vfio-user
- * --virtio transitional} in QEMU 11.1, beside QEMU's own with {@code disable-legacy=off}.
+ * --virtio transitional} in QEMU 11.1, beside QEMU's own with {@code disable-legacy=off}. And
+ * unmodified OVMF a device that has nothing but ports.
  */
 class LegacyGuestTest {
   private static final String NIC =
@@ -82,18 +85,15 @@ class LegacyGuestTest {
   private final Vlab vlab = Vlab.asMyself();
 
   @BeforeEach
-  void serve() {
+  void need() {
     Requirements.assumeRoot();
     Requirements.assumeTap();
     QemuGuest.assumeImage();
-    vlab.start(
-        "serve",
-        "--vfio-user",
-        vlab.out("nic").toString(),
-        "--virtio",
-        "transitional",
-        "--backend",
-        "tap:nic0");
+  }
+
+  private void serve(String kind) {
+    String socket = vlab.out("nic").toString();
+    vlab.start("serve", "--vfio-user", socket, "--virtio", kind, "--backend", "tap:nic0");
     vlab.awaitOutput("Ctrl-C ends it.");
   }
 
@@ -115,6 +115,7 @@ class LegacyGuestTest {
 
   @Test
   void linuxDrivesItThroughPortsByMessagesAndByThePin() {
+    serve("transitional");
     try (QemuGuest guest =
         QemuGuest.linux(
             folder(),
@@ -166,11 +167,55 @@ class LegacyGuestTest {
             NIC)) {
       assertAllWell(guest.awaitDone(), "ports", "features", "pings", "pin", "large", "down and up");
     }
+    assertServedWithoutARefusal(2);
+  }
+
+  /** By edk2's own VirtioPciDeviceDxe: there is no other way into this device. */
+  @Test
+  void ovmfBootsThroughPortsByPxe() throws IOException {
+    Requirements.assumeProgram("dnsmasq", "dnsmasq-base");
+    serve("legacy");
+    Process dhcpAndTftp =
+        new ProcessBuilder(
+                "nsenter",
+                "--target",
+                Long.toString(vlab.pid()),
+                "--net",
+                "--",
+                "dnsmasq",
+                "--no-daemon",
+                "--conf-file=/dev/null",
+                "--port=0",
+                "--interface=nic0",
+                "--bind-interfaces",
+                "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,1h",
+                "--dhcp-boot=shell.efi",
+                "--enable-tftp",
+                "--tftp-root=" + folder(),
+                "--user=root",
+                "--leasefile-ro")
+            .redirectErrorStream(true)
+            .redirectOutput(Files.createTempFile(folder(), "dnsmasq", "").toFile())
+            .start();
+    try {
+      QemuGuest.copyOut("/usr/share/efi-shell-x64/shellx64.efi", folder().resolve("shell.efi"));
+      String bootable = NIC.replace("\"addr\":\"5\"", "\"addr\":\"5\",\"bootindex\":1");
+      try (QemuGuest guest = QemuGuest.ovmf(folder(), "-device", bootable)) {
+        guest.await("NBP file downloaded successfully");
+        guest.await("UEFI Interactive Shell");
+      }
+    } finally {
+      dhcpAndTftp.destroy();
+    }
+    assertServedWithoutARefusal(1);
+  }
+
+  private void assertServedWithoutARefusal(int clients) {
     vlab.interrupt();
     Vlab.Ended ended = vlab.await();
     assertEquals(130, ended.exitCode(), ended.err());
     assertEquals("", ended.err());
-    assertTrue(ended.out().contains("clients: 2, and 0 turned away"), ended.out());
+    assertTrue(ended.out().contains("clients: " + clients + ", and 0 turned away"), ended.out());
     assertTrue(ended.out().contains("of them refused: 0"), ended.out());
   }
 }
