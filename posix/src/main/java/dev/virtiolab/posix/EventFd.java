@@ -3,6 +3,7 @@ package dev.virtiolab.posix;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -33,7 +34,8 @@ public final class EventFd implements AutoCloseable {
 
   /**
    * Takes over one that a peer passed, to signal it or to be signalled. It is made non-blocking,
-   * which its other owners notice; should one of them undo that, it can block who signals.
+   * which its other owners notice; should one of them undo that, it can block who signals, until
+   * somebody {@linkplain #relieve relieves} it.
    *
    * @param fd owned by what is returned; closed if this throws
    * @throws BadDescriptorException EINVAL if it is no eventfd
@@ -82,6 +84,26 @@ public final class EventFd implements AutoCloseable {
       return false;
     }
     throw new PosixException("read eventfd", errno);
+  }
+
+  /**
+   * Empties the counter if it is at its limit, so that who waits in {@link #signal()} goes on. Does
+   * not block, whatever another owner did to the descriptor. Any thread, while nobody closes it.
+   */
+  public void relieve() {
+    try (Poll room = new Poll(1);
+        Arena arena = Arena.ofConfined()) {
+      int index = room.addWritable(fd.number());
+      room.await(0);
+      if (!room.writable(index)) {
+        // struct iovec { void *base; size_t length; }
+        MemorySegment vector = arena.allocate(ValueLayout.JAVA_LONG, 2);
+        vector.setAtIndex(
+            ValueLayout.JAVA_LONG, 0, arena.allocate(ValueLayout.JAVA_LONG).address());
+        vector.setAtIndex(ValueLayout.JAVA_LONG, 1, Long.BYTES);
+        LibC.preadv2(fd.number(), vector.address(), 1, -1, LibC.RWF_NOWAIT);
+      }
+    }
   }
 
   @Override

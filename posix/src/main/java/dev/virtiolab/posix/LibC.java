@@ -60,6 +60,9 @@ final class LibC {
 
   static final int CLONE_NEWNET = 0x40000000;
 
+  /** Of preadv2(2): at once or not at all, whatever the descriptor's flags say. */
+  static final int RWF_NOWAIT = 8;
+
   static final int SIG_SETMASK = 2;
 
   /** {@code sizeof(sigset_t)} in the C library; the kernel looks at the first 8 bytes. */
@@ -81,6 +84,8 @@ final class LibC {
   static native int close(int fd);
 
   static native long read(int fd, long buffer, long length);
+
+  static native long preadv2(int fd, long vectors, int count, long offset, int flags);
 
   static native long write(int fd, long buffer, long length);
 

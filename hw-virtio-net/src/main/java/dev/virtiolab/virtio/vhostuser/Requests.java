@@ -116,7 +116,7 @@ final class Requests implements AutoCloseable {
    * @return descriptors that go with it
    */
   int[] grant(Request request, Message message, Message reply) throws RefusedException {
-    transport.lock().lock();
+    transport.enter();
     try {
       return switch (request) {
         case GET_FEATURES -> value(request, reply, transport.offered());
@@ -216,8 +216,8 @@ final class Requests implements AutoCloseable {
           "a ring of %s descriptors; it is a power of two up to %d"
               .formatted(Integer.toUnsignedString(size), device.maxQueueSize()));
     }
+    ring.inflight = inflightOf(ring.index, size);
     ring.size = size;
-    ring.inflight = inflightOf(ring);
   }
 
   private void addresses(Message message) throws RefusedException {
@@ -401,7 +401,7 @@ final class Requests implements AutoCloseable {
 
   /** The front-end has closed the channel. */
   void channelIsGone() {
-    transport.lock().lock();
+    transport.enter();
     try {
       channel = null;
       closeChannel(transport.channel(null));
@@ -508,29 +508,37 @@ final class Requests implements AutoCloseable {
       file = files.hold(fd);
     }
     slice(file, offset, size);
+    for (int i = 0; i < Math.min(queues, transport.rings()); i++) {
+      if (transport.ring(i).size > queueSize) {
+        file.release();
+        throw new RefusedException(beyondInflight(transport.ring(i).size, queueSize));
+      }
+    }
     dropInflight();
     inflight = file;
     inflightOffset = offset;
     inflightQueues = queues;
     inflightQueueSize = queueSize;
     for (int i = 0; i < transport.rings(); i++) {
-      transport.ring(i).inflight = inflightOf(transport.ring(i));
+      transport.ring(i).inflight = inflightOf(i, transport.ring(i).size);
     }
   }
 
   /** The part of the inflight memory that is a ring's; null where it has none. */
-  private InflightRegion inflightOf(Vring ring) throws RefusedException {
-    if (inflight == null || ring.index >= inflightQueues) {
+  private InflightRegion inflightOf(int ring, int size) throws RefusedException {
+    if (inflight == null || ring >= inflightQueues) {
       return null;
     }
-    if (ring.size > inflightQueueSize) {
-      throw new RefusedException(
-          "a ring of %d descriptors, of which %d can be in flight"
-              .formatted(ring.size, inflightQueueSize));
+    if (size > inflightQueueSize) {
+      throw new RefusedException(beyondInflight(size, inflightQueueSize));
     }
     long bytes = InflightRegion.bytes(inflightQueueSize);
     return new InflightRegion(
-        inflight.segment().asSlice(inflightOffset + ring.index * bytes, bytes), inflightQueueSize);
+        inflight.segment().asSlice(inflightOffset + ring * bytes, bytes), inflightQueueSize);
+  }
+
+  private static String beyondInflight(int size, int most) {
+    return "a ring of %d descriptors, of which %d can be in flight".formatted(size, most);
   }
 
   /** Rings that run keep it no more; none does when this is called. */
@@ -575,7 +583,7 @@ final class Requests implements AutoCloseable {
   /** The front-end is gone: the device lets go of all that was its, then it is unmapped. */
   @Override
   public void close() {
-    transport.lock().lock();
+    transport.enter();
     try {
       VhostUserTransport.Remains remains = transport.forgetFrontEnd();
       remains.table().regions().forEach(region -> region.file().release());

@@ -124,7 +124,7 @@ final class Session {
   }
 
   private void locked(Consumer<VhostUserTransport> what) {
-    transport.lock().lock();
+    transport.enter();
     try {
       what.accept(transport);
     } finally {

@@ -14,8 +14,8 @@ import java.util.concurrent.TimeUnit;
  * by, or as the client of one that listens.
  *
  * <p>A thread of its own reads the messages. Frames move on whatever thread drives the device;
- * whoever starts that does so after this is made, which plugs the device in, and ends it before
- * this is closed.
+ * whoever starts that does so after this is made, which plugs the device in, and ends it between
+ * {@link #stop} and {@link #close}.
  */
 public final class VhostUserServer implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(VhostUserServer.class.getName());
@@ -31,6 +31,7 @@ public final class VhostUserServer implements AutoCloseable {
   private final EventFd stop = EventFd.create();
   private final Thread thread;
   private volatile boolean stopping;
+  private boolean closed;
   private volatile Throwable failure;
 
   private VhostUserServer(
@@ -137,18 +138,29 @@ public final class VhostUserServer implements AutoCloseable {
   }
 
   /**
-   * Lets the front-end go and stops; a second call does nothing.
+   * Lets the front-end go and serves nobody else. After that the device waits for no front-end any
+   * more, and its thread can be ended. A second call does nothing.
+   */
+  public void stop() {
+    if (!stopping) {
+      stopping = true;
+      stop.signal();
+      Uninterruptibly.join(thread);
+    }
+  }
+
+  /**
+   * Stops and lets go of all there is; a second call does nothing.
    *
    * @throws IllegalStateException if it had died before of a bug
    */
   @Override
   public void close() {
-    if (stopping) {
+    stop();
+    if (closed) {
       return;
     }
-    stopping = true;
-    stop.signal();
-    Uninterruptibly.join(thread);
+    closed = true;
     if (listener != null) {
       listener.close();
     }

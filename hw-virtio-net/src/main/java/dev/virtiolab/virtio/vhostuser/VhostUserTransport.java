@@ -14,6 +14,7 @@ import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.posix.Epoll;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.Poll;
+import dev.virtiolab.posix.Uninterruptibly;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.queue.QueueResume;
 import dev.virtiolab.virtio.queue.SplitQueueLayout;
@@ -48,6 +49,9 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
 
   /** How often a ring without a kick is looked at by a device that is else asleep. */
   private static final long POLLED_REST_NANOS = TimeUnit.MICROSECONDS.toNanos(200);
+
+  /** How long the device may keep the lock before it is looked whether a front-end keeps it. */
+  private static final long RELIEF_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
   /** How often a translation that has not come is asked for again. */
   private static final long PENDING_REST_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
@@ -185,6 +189,19 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
 
   // ---- what a session does
 
+  /**
+   * Takes the lock; the session's thread, with it not held. The device may hold it in the midst of
+   * write(2): a front-end can make its eventfds block again, and fill their counters. So they are
+   * emptied.
+   */
+  void enter() {
+    while (!Uninterruptibly.tryLock(lock, RELIEF_NANOS)) {
+      for (Vring ring : rings) {
+        ring.relieve();
+      }
+    }
+  }
+
   Vring ring(int index) {
     return rings[index];
   }
@@ -319,9 +336,9 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
         continue;
       }
       try {
-        if (place(ring, ring.descriptorAddress, descriptorBytes(ring)) != ring.placed
-            || place(ring, ring.availableAddress, availableBytes(ring)) < 0
-            || place(ring, ring.usedAddress, usedBytes(ring)) < 0) {
+        if (place(ring, ring.at.descriptors(), descriptorBytes(ring)) != ring.placed
+            || place(ring, ring.at.available(), availableBytes(ring)) < 0
+            || place(ring, ring.at.used(), usedBytes(ring)) < 0) {
           restart(ring);
         }
       } catch (RefusedException e) {
@@ -341,7 +358,7 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
     if (ring.running) {
       halt(ring);
     }
-    ring.addressed = false; // until it is said anew where it is
+    ring.at = null; // until it is said anew where it is
     tellError(ring);
   }
 
@@ -352,32 +369,37 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
   void addresses(Vring ring, long descriptors, long used, long available, boolean log, long logTo)
       throws RefusedException {
     if (ring.running
-        && (descriptors != ring.descriptorAddress
-            || used != ring.usedAddress
-            || available != ring.availableAddress)) {
+        && (descriptors != ring.at.descriptors()
+            || used != ring.at.used()
+            || available != ring.at.available())) {
       throw new RefusedException("ring %d runs: it cannot move".formatted(ring.index));
     }
     place(ring, descriptors, descriptorBytes(ring));
     place(ring, available, availableBytes(ring));
     place(ring, used, usedBytes(ring));
-    ring.descriptorAddress = descriptors;
-    ring.usedAddress = used;
-    ring.availableAddress = available;
-    ring.logUsed = log;
-    ring.logAddress = logTo;
-    ring.addressed = true;
-    start(ring);
+    Vring.Place before = ring.at;
+    ring.at = new Vring.Place(descriptors, available, used, log, logTo);
+    startOr(ring, () -> ring.at = before);
   }
 
   /** SET_VRING_KICK: the ring starts as soon as everything is there. */
   void kick(Vring ring, EventFd kick) throws RefusedException {
+    boolean setBefore = ring.kickSet;
+    ring.kickSet = true;
+    startOr(
+        ring,
+        () -> {
+          ring.kickSet = setBefore;
+          if (kick != null) {
+            kick.close();
+          }
+        });
     dropKick(ring);
     ring.kick = kick;
     ring.kickSet = true;
     if (kick != null) {
       kicks.addEdge(kick.fd(), ring.index);
     }
-    start(ring);
     refreshRest();
     device.wake();
   }
@@ -448,9 +470,20 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
    * that is disabled later goes on, without effects.
    */
   void enable(Vring ring, boolean on) throws RefusedException {
+    boolean before = ring.enabled;
     ring.enabled = on;
-    start(ring);
+    startOr(ring, () -> ring.enabled = before);
     device.wake();
+  }
+
+  /** Starts the ring if it can, and undoes the request that may have completed it if that fails. */
+  private void startOr(Vring ring, Runnable undo) throws RefusedException {
+    try {
+      start(ring);
+    } catch (RefusedException e) {
+      undo.run();
+      throw e;
+    }
   }
 
   /**
@@ -459,13 +492,14 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
    * be discarded in between.
    */
   void start(Vring ring) throws RefusedException {
-    boolean complete = ring.kickSet && ring.enabled && ring.size != 0 && ring.addressed && agreed();
+    boolean complete =
+        ring.kickSet && ring.enabled && ring.size != 0 && ring.at != null && agreed();
     if (ring.running || !complete) {
       return;
     }
-    long descriptors = place(ring, ring.descriptorAddress, descriptorBytes(ring));
-    long available = place(ring, ring.availableAddress, availableBytes(ring));
-    long used = place(ring, ring.usedAddress, usedBytes(ring));
+    long descriptors = place(ring, ring.at.descriptors(), descriptorBytes(ring));
+    long available = place(ring, ring.at.available(), availableBytes(ring));
+    long used = place(ring, ring.at.used(), usedBytes(ring));
     if (descriptors % SplitQueueLayout.DESC_ALIGNMENT != 0
         || available % SplitQueueLayout.AVAIL_ALIGNMENT != 0
         || used % SplitQueueLayout.USED_ALIGNMENT != 0) {

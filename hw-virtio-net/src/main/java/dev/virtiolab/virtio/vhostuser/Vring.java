@@ -18,17 +18,16 @@ final class Vring implements QueueJournal {
   /** SET_VRING_NUM; 0 before. */
   int size;
 
-  /** SET_VRING_ADDR: as the front-end said them, user addresses or I/O virtual ones. */
-  boolean addressed;
+  /**
+   * SET_VRING_ADDR: addresses as the front-end said them, the user's or I/O virtual ones.
+   *
+   * @param logUsed VHOST_VRING_F_LOG
+   * @param logAddress the guest address that then stands for the used ring's first byte
+   */
+  record Place(long descriptors, long available, long used, boolean logUsed, long logAddress) {}
 
-  long descriptorAddress;
-  long availableAddress;
-  long usedAddress;
-
-  /** VHOST_VRING_F_LOG, and the guest address that stands for the used ring's first byte. */
-  boolean logUsed;
-
-  long logAddress;
+  /** Null before it was said. */
+  Place at;
 
   /** SET_VRING_BASE. */
   int base;
@@ -70,15 +69,24 @@ final class Vring implements QueueJournal {
   /** As before the first request. */
   void forget() {
     size = 0;
-    addressed = false;
+    at = null;
     base = 0;
-    logUsed = false;
     enabled = false;
     running = false;
     inflight = null;
     dropKick();
     call = drop(call);
     error = drop(error);
+  }
+
+  /** Empties eventfds that keep the device from going on. */
+  void relieve() {
+    if (call != null) {
+      call.relieve();
+    }
+    if (error != null) {
+      error.relieve();
+    }
   }
 
   void dropKick() {
@@ -132,13 +140,13 @@ final class Vring implements QueueJournal {
 
   @Override
   public void wroteUsed(long offset, int length) {
-    if (log == null || !logUsed) {
+    if (log == null || !at.logUsed()) {
       return;
     }
     if (memory.translated()) {
-      markBus(logAddress + offset, length);
+      markBus(at.logAddress() + offset, length);
     } else {
-      log.mark(logAddress + offset, length);
+      log.mark(at.logAddress() + offset, length);
     }
   }
 

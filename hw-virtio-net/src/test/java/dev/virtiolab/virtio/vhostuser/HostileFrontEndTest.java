@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.MemFd;
 import dev.virtiolab.posix.UnixStream;
+import dev.virtiolab.posix.fixture.StuckEventFd;
 import dev.virtiolab.virtio.fixture.FrontEnd;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -308,6 +309,98 @@ class HostileFrontEndTest {
       peer.startRing(FrontEnd.RX, 0);
       peer.startRing(FrontEnd.TX, 0);
       assertTrue(served.passes(peer, 1));
+    }
+  }
+
+  /** What a refused request said does not hold later, when it would not be refused. */
+  @Test
+  void aRefusedRequestLeavesNothing() {
+    ByteBuffer elsewhere = FrontEnd.table(FrontEnd.region(G + (1L << 40), M, U + (1L << 40), 0));
+    for (int last : new int[] {FrontEnd.SET_VRING_KICK, FrontEnd.SET_VRING_ENABLE}) {
+      try (FrontEnd peer = served.connect().negotiate(OK).shareMemory()) {
+        peer.makeRing(FrontEnd.TX, 256, false);
+        peer.mustTell(FrontEnd.SET_VRING_NUM, FrontEnd.state(FrontEnd.TX, 256));
+        peer.mustTell(FrontEnd.SET_VRING_ADDR, peer.addresses(FrontEnd.TX, 0, 0));
+        boolean kickLast = last == FrontEnd.SET_VRING_KICK;
+        ByteBuffer enable = FrontEnd.state(FrontEnd.TX, 1);
+        ByteBuffer kick = FrontEnd.u64(FrontEnd.TX);
+        int fd = peer.kicks[FrontEnd.TX].fd();
+        if (kickLast) {
+          peer.mustTell(FrontEnd.SET_VRING_ENABLE, enable);
+        } else {
+          peer.mustTell(FrontEnd.SET_VRING_KICK, kick, fd);
+        }
+        peer.mustTell(FrontEnd.SET_MEM_TABLE, elsewhere, peer.memFd.fd());
+        assertEquals(1, kickLast ? peer.tell(last, kick, fd) : peer.tell(last, enable));
+        peer.shareMemory();
+        // All that is there would start it now, had the refused request left its value.
+        peer.mustTell(FrontEnd.SET_VRING_ADDR, peer.addresses(FrontEnd.TX, 0, 0));
+        assertEquals(
+            0, peer.tell(FrontEnd.SET_VRING_NUM, FrontEnd.state(FrontEnd.TX, 256)), "runs");
+        int before = served.wire.sentCount();
+        peer.offerTransmit(0, Served.frame(100, last));
+        if (kickLast) {
+          peer.mustTell(last, kick, fd);
+        } else {
+          peer.mustTell(last, enable);
+        }
+        until("sent", () -> served.wire.sentCount() == before + 1);
+      }
+    }
+  }
+
+  @Test
+  void addressesThatAreRefusedLeaveThoseBefore() {
+    try (FrontEnd peer = served.connect().negotiate(OK).shareMemory()) {
+      peer.makeRing(FrontEnd.TX, 256, false);
+      peer.mustTell(FrontEnd.SET_VRING_NUM, FrontEnd.state(FrontEnd.TX, 256));
+      peer.mustTell(
+          FrontEnd.SET_VRING_KICK, FrontEnd.u64(FrontEnd.TX), peer.kicks[FrontEnd.TX].fd());
+      peer.mustTell(FrontEnd.SET_VRING_ADDR, peer.addresses(FrontEnd.TX, 0, 0));
+      ByteBuffer odd = peer.addresses(FrontEnd.TX, 0, 0);
+      odd.putLong(8, odd.getLong(8) + 8);
+      // What cannot start is found when all is there, and that is the enabling here.
+      peer.mustTell(FrontEnd.SET_VRING_ADDR, odd);
+      ByteBuffer enable = FrontEnd.state(FrontEnd.TX, 1);
+      assertEquals(1, peer.tell(FrontEnd.SET_VRING_ENABLE, enable));
+      peer.mustTell(FrontEnd.SET_VRING_ADDR, peer.addresses(FrontEnd.TX, 0, 0));
+      peer.mustTell(FrontEnd.SET_VRING_ENABLE, enable);
+      int before = served.wire.sentCount();
+      peer.offerTransmit(0, Served.frame(100, 5));
+      until("sent", () -> served.wire.sentCount() == before + 1);
+    }
+    try (FrontEnd peer = served.connect().negotiate(OK).shareMemory()) {
+      ByteBuffer inflight = FrontEnd.payload(24).putShort(16, (short) 2).putShort(18, (short) 64);
+      peer.mustTell(FrontEnd.SET_VRING_NUM, FrontEnd.state(0, 128));
+      FrontEnd.Reply region = peer.ask(FrontEnd.GET_INFLIGHT_FD, inflight);
+      int fd = peer.fds.take(0).number();
+      assertEquals(1, peer.tell(FrontEnd.SET_INFLIGHT_FD, region.payload(), fd), "64 for 128");
+      peer.mustTell(FrontEnd.SET_VRING_NUM, FrontEnd.state(0, 256));
+    }
+  }
+
+  /** The device waits in write(2) until somebody reads: it is to be had back all the same. */
+  @Test
+  void aCallThatBlocks() {
+    try (FrontEnd peer = served.connect().start(FrontEnd.F_VERSION_1)) {
+      StuckEventFd.fill(peer.calls[FrontEnd.TX].fd());
+      peer.offerTransmit(0, Served.frame(100, 1));
+      until("used", peer.rings[FrontEnd.TX]::poll);
+      assertTrue(peer.get(FrontEnd.GET_FEATURES) != 0, "an answer");
+      StuckEventFd.fill(peer.calls[FrontEnd.TX].fd());
+      peer.offerTransmit(1, Served.frame(100, 2));
+      until("used", peer.rings[FrontEnd.TX]::poll);
+    }
+    // The next one is served, as after every test here; and the device can be stopped with it
+    // stuck.
+    try (FrontEnd peer = served.connect().start(FrontEnd.F_VERSION_1)) {
+      assertTrue(served.passes(peer, 3));
+      StuckEventFd.fill(peer.calls[FrontEnd.RX].fd());
+      peer.offerReceive(1, 1);
+      served.wire.deliver(Served.frame(100, 4));
+      until("used", peer.rings[FrontEnd.RX]::poll);
+      served.close();
+      served = new Served(folder);
     }
   }
 

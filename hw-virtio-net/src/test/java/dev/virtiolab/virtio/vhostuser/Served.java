@@ -125,6 +125,7 @@ final class Served implements AutoCloseable {
 
   @Override
   public void close() {
+    server.stop();
     loop.close();
     server.close();
     wires.forEach(ScriptedBackend::close);

@@ -116,7 +116,8 @@ public final class VhostUserService implements Service {
 
   @Override
   public void close() {
-    // The thread first that sleeps on what the server closes.
+    // A front-end could keep the loop from ending; and the loop sleeps on what the server closes.
+    server.stop();
     try {
       loop.close();
     } finally {
