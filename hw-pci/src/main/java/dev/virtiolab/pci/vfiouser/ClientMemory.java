@@ -47,6 +47,9 @@ public final class ClientMemory implements BusMemory {
 
   private int count;
 
+  /** This client has been told of, who gave no descriptor. */
+  private boolean saidNotShared;
+
   /**
    * No memory at all, until a client comes.
    *
@@ -75,9 +78,22 @@ public final class ClientMemory implements BusMemory {
       return window.faulted(DmaFault.NOT_PERMITTED);
     }
     if (found.file == null) {
+      sayThatItIsNotShared(address);
       return window.faulted(DmaFault.NO_MEMORY);
     }
     return window.resolved(found.file.segment(), found.offset, found.address, found.bytes, at);
+  }
+
+  /** ROMs come so as well, but no driver has its rings and buffers there. */
+  private void sayThatItIsNotShared(long address) {
+    if (!saidNotShared) {
+      saidNotShared = true;
+      VfioUserServer.LOG.log(
+          System.Logger.Level.WARNING,
+          "vfio-user: the memory at 0x{0} came without a descriptor, and cannot be reached: is the"
+              + " guest''s RAM shared (share=on)?",
+          Long.toHexString(address));
+    }
   }
 
   private Mapping at(long address) {
@@ -220,6 +236,7 @@ public final class ClientMemory implements BusMemory {
   synchronized void unmapAll() {
     mappings = new Mapping[FIRST_CAPACITY];
     count = 0;
+    saidNotShared = false;
     generation.advance();
     files.close();
   }

@@ -26,10 +26,20 @@ public final class VfioUserServer implements AutoCloseable {
   /** Clients whose end is worth a line: who comes again and again need not fill the log. */
   private static final int MAX_TROUBLES_LOGGED = 10;
 
-  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
+  /**
+   * How long clients are waited for.
+   *
+   * @param versionNanos how long one may be there without having agreed on a version: it keeps
+   *     others out
+   * @param readNanos how long one may leave its replies unread
+   */
+  record Patience(long versionNanos, long readNanos) {}
+
+  private static final Patience PATIENCE =
+      new Patience(TimeUnit.SECONDS.toNanos(5), TimeUnit.SECONDS.toNanos(5));
 
   private final UnixListener listener;
-  private final long patienceNanos;
+  private final Patience patience;
   private final Commands commands;
   private final VfioUserCounters counters = new VfioUserCounters();
   private final EventFd stop = EventFd.create();
@@ -39,14 +49,15 @@ public final class VfioUserServer implements AutoCloseable {
 
   private Connection client;
   private boolean versionAgreed;
+  private long clientSince;
   private int troubles;
   private volatile boolean stopping;
   private volatile boolean occupied;
   private volatile Throwable failure;
 
-  private VfioUserServer(UnixListener listener, Commands commands, long patienceNanos) {
+  private VfioUserServer(UnixListener listener, Commands commands, Patience patience) {
     this.listener = listener;
-    this.patienceNanos = patienceNanos;
+    this.patience = patience;
     this.commands = commands;
     thread = Thread.ofPlatform().name("vfio-user").daemon().unstarted(this::run);
   }
@@ -62,23 +73,19 @@ public final class VfioUserServer implements AutoCloseable {
       PciFunction function,
       ClientMemory memory,
       ClientInterrupts interrupts) {
-    return start(listener, function, memory, interrupts, PATIENCE_NANOS);
+    return start(listener, function, memory, interrupts, PATIENCE);
   }
 
-  /**
-   * Likewise.
-   *
-   * @param patienceNanos how long a client may leave its replies unread
-   */
+  /** Likewise, with other patience. */
   static VfioUserServer start(
       UnixListener listener,
       PciFunction function,
       ClientMemory memory,
       ClientInterrupts interrupts,
-      long patienceNanos) {
+      Patience patience) {
     Negotiation.warmUp();
     VfioUserServer server =
-        new VfioUserServer(listener, new Commands(function, memory, interrupts), patienceNanos);
+        new VfioUserServer(listener, new Commands(function, memory, interrupts), patience);
     server.thread.start();
     return server;
   }
@@ -148,9 +155,12 @@ public final class VfioUserServer implements AutoCloseable {
       Connection served = client;
       boolean same = true;
       while (same && !stopping) {
-        poll.await(Poll.FOREVER);
+        poll.await(untilVersionIsDue());
         if (poll.readable(own) || poll.failed(own)) {
           serveClient();
+        }
+        if (untilVersionIsDue() == 0) {
+          letGo("has agreed on no version in time");
         }
         for (int i = 0; i < waiting.size(); i++) {
           if (poll.readable(firstWaiting + i) || poll.failed(firstWaiting + i)) {
@@ -165,14 +175,22 @@ public final class VfioUserServer implements AutoCloseable {
     }
   }
 
+  /** Time that the client has left to agree on a version, in nanoseconds. */
+  private long untilVersionIsDue() {
+    return client == null || versionAgreed
+        ? Poll.FOREVER
+        : Math.max(0, patience.versionNanos() - (System.nanoTime() - clientSince));
+  }
+
   private void accept() {
     UnixStream stream = listener.accept();
     if (stream == null) {
       return;
     }
     if (client == null) {
-      client = new Connection(stream, message, counters, patienceNanos);
+      client = new Connection(stream, message, counters, patience.readNanos());
       versionAgreed = false;
+      clientSince = System.nanoTime();
       occupied = true;
       counters.clients.incrementAndGet();
       return;
@@ -206,13 +224,15 @@ public final class VfioUserServer implements AutoCloseable {
         // The next look is when there is more.
       }
       case ENDED -> release();
-      case BROKEN -> {
-        if (troubles++ < MAX_TROUBLES_LOGGED) {
-          LOG.log(System.Logger.Level.WARNING, "vfio-user: the client {0}", client.trouble());
-        }
-        release();
-      }
+      case BROKEN -> letGo(client.trouble());
     }
+  }
+
+  private void letGo(String trouble) {
+    if (troubles++ < MAX_TROUBLES_LOGGED) {
+      LOG.log(System.Logger.Level.WARNING, "vfio-user: the client {0}", trouble);
+    }
+    release();
   }
 
   private int handle(Message command, PassedFds fds) throws Refusal {

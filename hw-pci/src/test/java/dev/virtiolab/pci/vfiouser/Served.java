@@ -17,7 +17,8 @@ import java.util.stream.Stream;
 /** A sample function that is being served. */
 final class Served implements AutoCloseable {
   private static final long DEADLINE_NANOS = TimeUnit.SECONDS.toNanos(30);
-  private static final long PATIENCE_NANOS = TimeUnit.MILLISECONDS.toNanos(300);
+  private static final VfioUserServer.Patience PATIENCE =
+      new VfioUserServer.Patience(DEADLINE_NANOS, TimeUnit.MILLISECONDS.toNanos(300));
 
   final ClientMemory memory;
   final ClientInterrupts interrupts = new ClientInterrupts();
@@ -27,13 +28,16 @@ final class Served implements AutoCloseable {
   final String path;
 
   Served(Path folder, boolean allowUnsealed) {
+    this(folder, allowUnsealed, PATIENCE);
+  }
+
+  Served(Path folder, boolean allowUnsealed, VfioUserServer.Patience patience) {
     path = folder.resolve("socket").toString();
     memory = new ClientMemory(allowUnsealed);
     function = SampleFunction.express(interrupts, interrupts, false);
     master = function.master(memory);
     server =
-        VfioUserServer.start(
-            UnixListener.listen(path), function, memory, interrupts, PATIENCE_NANOS);
+        VfioUserServer.start(UnixListener.listen(path), function, memory, interrupts, patience);
   }
 
   VfioUserClient client() {

@@ -112,6 +112,69 @@ class VfioUserServerTest {
     }
   }
 
+  /** It would keep everybody else out. */
+  @Test
+  void aClientThatAgreesOnNoVersionIsLetGo() throws IOException {
+    Path elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+    VfioUserServer.Patience patience = new VfioUserServer.Patience(200_000_000, 300_000_000);
+    try (Served impatient = new Served(elsewhere, false, patience);
+        VfioUserClient silent = VfioUserClient.connect(impatient.path)) {
+      Served.await(() -> impatient.server.counters().clients() == 1, "it to be seen");
+      assertNull(silent.replyOrEnd());
+      impatient.awaitNoClient();
+    }
+    try (Served impatient = new Served(elsewhere, false, patience);
+        VfioUserClient vague = VfioUserClient.connect(impatient.path)) {
+      // Half of a header, and what is no version, are no version either.
+      assertEquals(Errno.EINVAL, vague.ask(4, VfioUserClient.payload(16)).errno());
+      vague.send(new byte[8]);
+      assertNull(vague.replyOrEnd());
+      impatient.awaitNoClient();
+    }
+  }
+
+  /** Who has agreed on one may be silent for as long as it likes. */
+  @Test
+  void aClientThatHasAgreedOnAVersionIsNotHurried() throws IOException {
+    Path elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+    VfioUserServer.Patience patience = new VfioUserServer.Patience(2_000_000_000, 300_000_000);
+    try (Served impatient = new Served(elsewhere, false, patience);
+        VfioUserClient client = impatient.client()) {
+      long start = System.nanoTime();
+      Served.await(() -> System.nanoTime() - start > 2_500_000_000L, "time to pass");
+      assertEquals(0, client.regionInfo(0).errno());
+    }
+  }
+
+  /** Nine are one more than was agreed on, and are not cut down to eight. */
+  @Test
+  void moreDescriptorsThanAgreedOnAreRefusedAndClosed() {
+    try (VfioUserClient client = served.client();
+        EventFd event = EventFd.create()) {
+      long before = Served.openDescriptors();
+      int[] nine = new int[9];
+      Arrays.fill(nine, event.fd());
+      ByteBuffer eight = VfioUserClient.payload(20);
+      eight.putInt(20).putInt(EVENTFD_TRIGGER).putInt(MSIX).putInt(0).putInt(8);
+      assertEquals(Errno.EINVAL, client.ask(8, eight, nine).errno());
+      ByteBuffer none = VfioUserClient.payload(32);
+      none.putInt(32).putInt(READ).putLong(0).putLong(0x10000).putLong(PAGE);
+      assertEquals(Errno.EINVAL, client.ask(2, none, nine).errno());
+      assertEquals(0, served.memory.mappings());
+      assertEquals(0, client.regionInfo(0).errno());
+      assertEquals(before, Served.openDescriptors());
+    }
+    served.awaitNoClient();
+    try (VfioUserClient client = VfioUserClient.connect(served.path);
+        EventFd event = EventFd.create()) {
+      int[] nine = new int[9];
+      Arrays.fill(nine, event.fd());
+      ByteBuffer version = VfioUserClient.payload(7);
+      version.putShort((short) 0).putShort((short) 1).put(new byte[] {'{', '}', 0});
+      assertEquals(Errno.EINVAL, client.ask(1, version, nine).errno());
+    }
+  }
+
   // ---- what there is
 
   @Test
