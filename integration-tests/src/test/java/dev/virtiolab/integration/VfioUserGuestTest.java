@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -29,175 +28,55 @@ class VfioUserGuestTest {
   private static final String QEMUS_OWN =
       "virtio-net-pci,addr=6,disable-legacy=on,netdev=hub,mac=52:54:00:12:34:56";
 
-  /** What every script begins with. */
-  private static final String TOOLS =
-      """
-      ok() {
-        what=$1
-        shift
-        if "$@" >/tmp/log 2>&1; then echo "ok: $what"; else echo "BAD: $what"; cat /tmp/log; fi
-      }
-      up() {
-        ip link set eth0 up
-        ip addr add 192.0.2.2/24 dev eth0 2>/dev/null
-      }
-      pings() {
-        up
-        ping -c 3 -q 192.0.2.1 | grep ' 0% packet loss'
-      }
-      echoes() {
-        head -c 3000000 /dev/urandom >/tmp/sent
-        nc 192.0.2.1 5300 </tmp/sent >/tmp/back
-        cmp /tmp/sent /tmp/back
-      }
-      down_and_up() {
-        ip link set eth0 down
-        pings
-      }
-      rebinds() {
-        driver=/sys/bus/$1/drivers/$2
-        echo "$3" >$driver/unbind
-        ! ip link show eth0 2>/dev/null || return 1
-        echo "$3" >$driver/bind
-        pings
-      }
-      """;
-
-  private final Vlab vlab = Vlab.asMyself();
-  private final List<Process> helpers = new ArrayList<>();
+  private final ServedNic nic = new ServedNic();
 
   @BeforeEach
-  void serve() {
+  void need() {
     Requirements.assumeRoot();
     Requirements.assumeTap();
     QemuGuest.assumeImage();
-    vlab.start("serve", "--vfio-user", vlab.out("nic").toString(), "--backend", "tap:nic0");
-    vlab.awaitOutput("Ctrl-C ends it.");
   }
 
   @AfterEach
   void close() {
-    helpers.forEach(Process::destroy);
-    vlab.close();
-  }
-
-  private Path folder() {
-    return vlab.out("");
-  }
-
-  /** Starts a program in the network of the TAP. */
-  private void inItsNetwork(String... command) {
-    List<String> entered = new ArrayList<>();
-    entered.addAll(List.of("nsenter", "--target", Long.toString(vlab.pid()), "--net", "--"));
-    entered.addAll(List.of(command));
-    try {
-      helpers.add(
-          new ProcessBuilder(entered)
-              .redirectErrorStream(true)
-              .redirectOutput(Files.createTempFile(folder(), "helper", "").toFile())
-              .start());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private void startEcho() {
-    inItsNetwork(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-XX:-UsePerfData",
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-        System.getProperty("java.class.path"),
-        TcpEcho.class.getName(),
-        "servers");
-  }
-
-  /** Everything that a guest was asked to do went well, and it did all of it. */
-  private static void assertAllWell(String console, String... steps) {
-    assertFalse(console.contains("BAD: "), console);
-    for (String step : steps) {
-      assertTrue(console.contains("ok: " + step), step + " is missing:\n" + console);
-    }
+    nic.close();
   }
 
   /** Ctrl-C; says what the server saw, none of which it had to refuse. */
   private void assertServedWithoutARefusal(int clients) {
-    vlab.interrupt();
-    Vlab.Ended ended = vlab.await();
-    assertEquals(130, ended.exitCode(), ended.err());
-    assertEquals("", ended.err());
-    assertTrue(ended.out().contains("clients: " + clients + ", and 0 turned away"), ended.out());
-    assertTrue(ended.out().contains("of them refused: 0"), ended.out());
-    assertFalse(Files.exists(vlab.out("nic")));
+    String out = nic.interrupt();
+    assertTrue(out.contains("clients: " + clients + ", and 0 turned away"), out);
+    assertTrue(out.contains("of them refused: 0"), out);
+    assertFalse(Files.exists(nic.folder().resolve("nic")));
   }
 
   @Test
-  void linuxDrivesItWithMessagesAndComesBackFromAReboot() {
-    startEcho();
-    inItsNetwork("iperf3", "-s");
+  void linuxDrivesItWithMessages() {
+    nic.serve("--vfio-user");
+    nic.startEcho();
     try (QemuGuest guest =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "",
-            TOOLS
-                + """
-                up
-                if ping -c 1 -W 1 -q 192.0.2.3 >/dev/null; then
-                  ok "after the reboot" pings
-                  return
-                fi
-                for nic in 05 06; do
-                  echo "begin $nic"
-                  lspci -xxxx -vv -s 00:$nic.0 2>/dev/null
-                  echo "end $nic"
+            GuestChecks.script(
+                GuestChecks.SLOT,
+                "PCI-MSIX.*virtio0-input",
+                true,
+                """
+                for slot in 05 06; do
+                  echo "begin $slot"
+                  lspci -xxxx -vv -s 00:$slot.0 2>/dev/null
+                  echo "end $slot"
                 done
-                ok "driver" sh -c 'ethtool -i eth0 | grep "driver: virtio_net"'
-                ok "pings" pings
-                ok "messages" grep PCI-MSIX.*virtio0-input /proc/interrupts
-                echo guest: asks for pings
-                for second in $(seq 60); do
-                  received=$(awk '/^Icmp:/ { echos = $9 } END { print echos }' /proc/net/snmp)
-                  [ "$received" -ge 3 ] && break
-                  sleep 1
-                done
-                ok "echo" echoes
-                ok "iperf out" iperf3 -c 192.0.2.1 -t 2
-                grep -E 'sender|receiver' /tmp/log
-                ok "iperf in" iperf3 -c 192.0.2.1 -t 2 -R
-                grep -E 'sender|receiver' /tmp/log
-                ok "down and up" down_and_up
-                ok "virtio unbind and bind" rebinds virtio virtio_net virtio0
-                ok "pci unbind and bind" rebinds pci virtio-pci 0000:00:05.0
-                ok "statistics" ethtool -S eth0
-                echo guest: reboots
-                reboot -f
-                """,
+                """),
             "-device",
             NIC,
             "-netdev",
             "hubport,id=hub,hubid=0",
             "-device",
             QEMUS_OWN)) {
-      guest.await("guest: asks for pings");
-      assertEquals(0, vlab.inItsNetwork("ping", "-c", "3", "-q", "192.0.2.2"));
-      guest.await("guest: reboots");
-      assertEquals(0, vlab.inItsNetwork("ip", "addr", "add", "192.0.2.3/24", "dev", "nic0"));
-      String console = guest.awaitDone();
-      assertAllWell(
-          console,
-          "driver",
-          "pings",
-          "messages",
-          "echo",
-          "iperf out",
-          "iperf in",
-          "down and up",
-          "virtio unbind and bind",
-          "pci unbind and bind",
-          "statistics",
-          "after the reboot");
-      assertLooksLikeQemusOwn(console);
-      console.lines().filter(line -> line.contains("bits/sec")).forEach(System.out::println);
+      GuestChecks.follow(guest, nic);
+      assertLooksLikeQemusOwn(GuestChecks.followReboot(guest, nic));
     }
     assertServedWithoutARefusal(1);
   }
@@ -262,18 +141,19 @@ class VfioUserGuestTest {
 
   @Test
   void linuxDrivesItByThePinAfterAnotherGuestWasKilledInMidTransfer() throws IOException {
-    startEcho();
+    nic.serve("--vfio-user");
+    nic.startEcho();
     long descriptors = descriptors();
     try (QemuGuest killed =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "",
-            TOOLS
+            GuestChecks.TOOLS
                 + """
                 ok "pings" pings
                 nc 192.0.2.1 5300 </dev/zero >/dev/null &
-                until [ $(cat /sys/class/net/eth0/statistics/tx_bytes) -gt 3000000 ]; do
-                  sleep 1
+                until [ $(count tx_bytes) -gt 1000000 ]; do
+                  usleep 100000
                 done
                 echo guest: transfers
                 wait
@@ -294,65 +174,58 @@ class VfioUserGuestTest {
 
     try (QemuGuest guest =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "pci=nomsi",
-            TOOLS
-                + """
-                ok "pings" pings
-                ok "pin" grep IO-APIC.*virtio0 /proc/interrupts
-                ok "echo" echoes
-                ok "down and up" down_and_up
-                ok "pci unbind and bind" rebinds pci virtio-pci 0000:00:05.0
-                """,
+            GuestChecks.script(GuestChecks.SLOT, "IO-APIC.*virtio0", true, ""),
             "-device",
             NIC)) {
-      assertAllWell(
-          guest.awaitDone(), "pings", "pin", "echo", "down and up", "pci unbind and bind");
+      GuestChecks.follow(guest, nic);
+      GuestChecks.followReboot(guest, nic);
     }
     assertServedWithoutARefusal(2);
   }
 
   private long descriptors() throws IOException {
-    try (Stream<Path> fds = Files.list(Path.of("/proc", Long.toString(vlab.pid()), "fd"))) {
+    try (Stream<Path> fds = Files.list(Path.of("/proc", Long.toString(nic.vlab().pid()), "fd"))) {
       return fds.count();
     }
   }
 
   private long guestMemoryMaps() throws IOException {
-    try (Stream<String> maps = Files.lines(Path.of("/proc", Long.toString(vlab.pid()), "maps"))) {
+    try (Stream<String> maps =
+        Files.lines(Path.of("/proc", Long.toString(nic.vlab().pid()), "maps"))) {
       return maps.filter(line -> line.contains("memfd:memory-backend")).count();
     }
   }
 
+  /**
+   * A PCI Express function behind a port, whose addresses an IOMMU maps and unmaps all the time.
+   */
   @Test
-  void linuxDrivesItBehindAnIommuThatMapsAndUnmapsAllTheTime() {
-    startEcho();
+  void linuxDrivesItBehindARootPortAndAnIommu() {
+    nic.serve("--vfio-user", "--slot", "root-port");
+    nic.startEcho();
     try (QemuGuest guest =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "intel_iommu=on iommu.strict=1",
-            TOOLS
-                + """
-                ok "iommu" ls -d /sys/kernel/iommu_groups/*/devices/0000:00:05.0
+            GuestChecks.script(
+                "0000:01:00.0",
+                "PCI-MSIX.*virtio0-input",
+                true,
+                """
+                ok "iommu" ls -d /sys/kernel/iommu_groups/*/devices/$nic
                 ok "access platform" sh -c '[ $(cut -c 34 /sys/bus/virtio/devices/virtio0/features) = 1 ]'
-                ok "pings" pings
-                ok "echo" echoes
-                ok "down and up" down_and_up
-                ok "pci unbind and bind" rebinds pci virtio-pci 0000:00:05.0
-                """,
+                ok "endpoint" sh -c "lspci -vv -s $nic 2>/dev/null | grep 'Express.*Endpoint'"
+                """),
             "-device",
             "intel-iommu,intremap=off,caching-mode=on",
             "-device",
-            NIC)) {
-      String console = guest.awaitDone();
-      assertAllWell(
-          console,
-          "iommu",
-          "access platform",
-          "pings",
-          "echo",
-          "down and up",
-          "pci unbind and bind");
+            "pcie-root-port,id=below,slot=1,addr=4",
+            "-device",
+            NIC.replace("\"addr\":\"5\"", "\"bus\":\"below\""))) {
+      GuestChecks.follow(guest, nic);
+      String console = GuestChecks.followReboot(guest, nic, "iommu", "access platform", "endpoint");
       assertFalse(console.contains("vfio"), "QEMU complains:\n" + console);
     }
     assertServedWithoutARefusal(1);
@@ -361,7 +234,8 @@ class VfioUserGuestTest {
   @Test
   void ovmfBootsOverItByPxe() throws IOException {
     Requirements.assumeProgram("dnsmasq", "dnsmasq-base");
-    inItsNetwork(
+    nic.serve("--vfio-user");
+    nic.inItsNetwork(
         "dnsmasq",
         "--no-daemon",
         "--conf-file=/dev/null",
@@ -371,11 +245,11 @@ class VfioUserGuestTest {
         "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,1h",
         "--dhcp-boot=shell.efi",
         "--enable-tftp",
-        "--tftp-root=" + folder(),
+        "--tftp-root=" + nic.folder(),
         "--user=root",
         "--leasefile-ro");
-    QemuGuest.copyOut("/usr/share/efi-shell-x64/shellx64.efi", folder().resolve("shell.efi"));
-    try (QemuGuest guest = QemuGuest.ovmf(folder(), "-device", NIC)) {
+    QemuGuest.copyOut("/usr/share/efi-shell-x64/shellx64.efi", nic.folder().resolve("shell.efi"));
+    try (QemuGuest guest = QemuGuest.ovmf(nic.folder(), "-device", NIC)) {
       guest.await("NBP file downloaded successfully");
       guest.await("UEFI Interactive Shell");
       guest.await("Shell>");

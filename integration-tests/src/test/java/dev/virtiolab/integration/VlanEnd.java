@@ -4,6 +4,7 @@ import com.sun.jna.LastErrorException;
 import com.sun.jna.Library;
 import com.sun.jna.Native;
 import com.sun.jna.NativeLong;
+import java.net.InetAddress;
 import java.net.NetworkInterface;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -27,6 +28,8 @@ final class VlanEnd {
   private static final short TYPE_EXPERIMENTAL = (short) 0x88b5;
 
   private static final short TYPE_VLAN = (short) 0x8100;
+  private static final short TYPE_ARP = 0x0806;
+  private static final short TYPE_IPV4 = 0x0800;
   private static final int HEADER_BYTES = 14;
   private static final int NUMBER_BYTES = 4;
   private static final int LAST = -1;
@@ -80,12 +83,17 @@ final class VlanEnd {
 
   /**
    * {@code server}, which sends back what it receives, or {@code MAC LENGTH...} of a server and of
-   * the frames to send there, tag included, each of which has to come back.
+   * the frames to send there, tag included, each of which has to come back, or {@code answer
+   * ADDRESS}, which has that IPv4 address in the VLAN and answers ARP and pings until killed.
    */
   public static void main(String[] arguments) throws Exception {
     VlanEnd end = new VlanEnd();
     if (arguments[0].equals("server")) {
       end.serve();
+      return;
+    }
+    if (arguments[0].equals("answer")) {
+      end.answer(InetAddress.getByName(arguments[1]).getAddress());
       return;
     }
     byte[] server = new byte[6];
@@ -120,6 +128,37 @@ final class VlanEnd {
     }
   }
 
+  private void answer(byte[] address) {
+    while (true) {
+      int length = c.recv(fd, received, new NativeLong(received.length), 0).intValue();
+      ByteBuffer frame = ByteBuffer.wrap(received);
+      boolean fromHere = length < HEADER_BYTES || Arrays.equals(received, 6, 12, own, 0, 6);
+      if (fromHere) {
+        continue;
+      }
+      if (frame.getShort(12) == TYPE_ARP && frame.getShort(20) == 1 && isAt(38, address)) {
+        // RFC 826: a reply, by who was asked for, to who asked.
+        frame.putShort(20, (short) 2).put(32, received, 22, 10);
+        frame.put(22, own).put(28, address);
+        sendBack(length);
+      } else if (frame.getShort(12) == TYPE_IPV4 && received[34] == 8 && isAt(30, address)) {
+        // RFC 792: type 8 becomes 0, and the checksum in ones' complement greater by as much.
+        int sum = (frame.getShort(36) & 0xffff) + 0x800;
+        frame.put(34, (byte) 0).putShort(36, (short) ((sum & 0xffff) + (sum >>> 16)));
+        frame.put(30, received, 26, 4).put(26, address);
+        sendBack(length);
+      }
+    }
+  }
+
+  private boolean isAt(int offset, byte[] address) {
+    return Arrays.equals(received, offset, offset + address.length, address, 0, address.length);
+  }
+
+  private void sendBack(int length) {
+    sendTagged(Arrays.copyOfRange(received, 6, 12), received, length);
+  }
+
   private boolean cameBack(byte[] server, int number, int length) {
     for (int tries = 0; tries < TRIES; tries++) {
       send(server, number, length);
@@ -147,11 +186,14 @@ final class VlanEnd {
   }
 
   private void send(byte[] to, int number, int length) {
-    byte[] plain = payload(number, length - TAG_BYTES);
-    ByteBuffer tagged = ByteBuffer.allocate(length);
+    sendTagged(to, payload(number, length - TAG_BYTES), length - TAG_BYTES);
+  }
+
+  private void sendTagged(byte[] to, byte[] plain, int length) {
+    ByteBuffer tagged = ByteBuffer.allocate(length + TAG_BYTES);
     tagged.put(to).put(own).putShort(TYPE_VLAN).putShort((short) VLAN);
-    tagged.put(plain, 12, plain.length - 12);
-    c.send(fd, tagged.array(), new NativeLong(length), 0);
+    tagged.put(plain, 12, length - 12);
+    c.send(fd, tagged.array(), new NativeLong(length + TAG_BYTES), 0);
   }
 
   /** The length of the next frame that is for us and of ours, or 0. */

@@ -1,0 +1,121 @@
+package dev.virtiolab.integration;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A {@code vlab serve} behind a TAP nic0, and programs in the network of that TAP. */
+final class ServedNic implements AutoCloseable {
+  private final Vlab vlab = Vlab.asMyself();
+  private final List<Process> helpers = new ArrayList<>();
+
+  /** Where guests find it: the folder that they have as /lab, for sockets and consoles. */
+  Path folder() {
+    return vlab.out("");
+  }
+
+  /**
+   * Starts it, again if it has ended: then with a network of its own anew, and nobody in there.
+   *
+   * @param door {@code --vfio-user} or {@code --vhost-user}; the socket is {@code nic}
+   */
+  void serve(String door, String... more) {
+    List<String> command =
+        new ArrayList<>(
+            List.of("serve", door, vlab.out("nic").toString(), "--backend", "tap:nic0"));
+    command.addAll(List.of(more));
+    helpers.forEach(Process::destroy);
+    helpers.clear();
+    vlab.start(command.toArray(String[]::new));
+    vlab.awaitOutput("Ctrl-C ends it.");
+  }
+
+  Vlab vlab() {
+    return vlab;
+  }
+
+  /** Starts a program in the network of the TAP. */
+  Process inItsNetwork(String... command) {
+    List<String> entered = new ArrayList<>();
+    entered.addAll(List.of("nsenter", "--target", Long.toString(vlab.pid()), "--net", "--"));
+    entered.addAll(List.of(command));
+    try {
+      Process helper =
+          new ProcessBuilder(entered)
+              .redirectErrorStream(true)
+              .redirectOutput(Files.createTempFile(folder(), "helper", "").toFile())
+              .start();
+      helpers.add(helper);
+      return helper;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Runs a program there to its end. */
+  int run(String... command) {
+    return vlab.inItsNetwork(command);
+  }
+
+  /** Sends back what comes by TCP to port 5300. */
+  void startEcho() {
+    java(TcpEcho.class, "servers");
+  }
+
+  /** Answers pings to {@code address} that carry the tag of VLAN {@value VlanEnd#VLAN}. */
+  void startVlan(String address) {
+    java(VlanEnd.class, "answer", address);
+  }
+
+  private void java(Class<?> program, String... arguments) {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:-UsePerfData",
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                program.getName()));
+    command.addAll(List.of(arguments));
+    inItsNetwork(command.toArray(String[]::new));
+  }
+
+  /** Packets with a wrong checksum that the host has found in that network. */
+  long wrongChecksums() {
+    try {
+      long wrong = 0;
+      List<String> lines =
+          Files.readAllLines(Path.of("/proc", Long.toString(vlab.pid()), "net", "snmp"));
+      for (int i = 0; i + 1 < lines.size(); i += 2) {
+        List<String> names = List.of(lines.get(i).split(" "));
+        int at = names.indexOf("InCsumErrors");
+        wrong += at < 0 ? 0 : Long.parseLong(lines.get(i + 1).split(" ")[at]);
+      }
+      return wrong;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Ctrl-C; what it has printed by its end. */
+  String interrupt() {
+    vlab.interrupt();
+    Vlab.Ended ended = vlab.await();
+    assertEquals(130, ended.exitCode(), ended.err());
+    assertEquals("", ended.err());
+    return ended.out();
+  }
+
+  @Override
+  public void close() {
+    helpers.forEach(Process::destroy);
+    vlab.close();
+  }
+}
