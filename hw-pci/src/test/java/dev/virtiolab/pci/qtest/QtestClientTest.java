@@ -260,6 +260,34 @@ class QtestClientTest {
   }
 
   @Test
+  void interruptsUseUpThePatience() {
+    client = new QtestClient(pair[0], Duration.ofNanos(1));
+    say("IRQ raise 1\nOK 0x1\n");
+    assertRefused("no answer in 0 ms");
+  }
+
+  @Test
+  void aServerThatReadsLateIsWaitedFor() throws Exception {
+    String filling = "x".repeat(4000);
+    int sent = 1;
+    while (sent > 0) {
+      sent = send(pair[0], filling.getBytes(StandardCharsets.US_ASCII), 0);
+    }
+    assertEquals(-Errno.EAGAIN, sent);
+    Thread late =
+        Thread.ofPlatform()
+            .start(
+                () -> {
+                  while (!heard().endsWith("writeb 0x0 0x1\n")) {
+                    Thread.onSpinWait();
+                  }
+                  say("OK\n");
+                });
+    client.write(0, 1, 1);
+    late.join();
+  }
+
+  @Test
   void aServerThatDoesNotReadHasADeadline() {
     client = new QtestClient(pair[0], SHORT);
     say("OK\n".repeat(2000));
