@@ -104,13 +104,19 @@ final class ServedNic implements AutoCloseable {
     }
   }
 
-  /** Ctrl-C; what it has printed by its end. */
+  /** Ctrl-C; what it has printed by its end, when it had nothing to complain of. */
   String interrupt() {
+    Vlab.Ended ended = end();
+    assertEquals("", ended.err());
+    return ended.out();
+  }
+
+  /** Ctrl-C. */
+  Vlab.Ended end() {
     vlab.interrupt();
     Vlab.Ended ended = vlab.await();
     assertEquals(130, ended.exitCode(), ended.err());
-    assertEquals("", ended.err());
-    return ended.out();
+    return ended;
   }
 
   @Override

@@ -130,6 +130,9 @@ class VhostUserGuestTest {
       String console = GuestChecks.followReboot(guest, nic, "iommu", "access platform");
       assertFalse(console.contains("vhost lacks"), "QEMU complains:\n" + console);
     }
-    assertServedWithoutARefusal();
+    // A frame may meet a buffer whose translation QEMU denies, now and then; it is dropped and
+    // said.
+    String out = nic.end().out();
+    assertTrue(out.contains(" 0 of them refused"), out);
   }
 }
