@@ -170,9 +170,13 @@ final class GuestChecks {
       ok "pci unbind and bind" rebinds pci virtio-pci $nic
       """;
 
+  /** The host has a look before, and says so by serving at the port that is there afterwards. */
   private static final String REBOOT =
       """
-      echo guest: reboots
+      echo guest: would reboot
+      until nc -w 1 192.0.2.1 5202 </dev/null; do
+        usleep 200000
+      done
       reboot -f
       """;
 
@@ -247,8 +251,9 @@ final class GuestChecks {
    * @return all that the guest has said
    */
   static String followReboot(QemuGuest guest, ServedNic nic, String... more) {
-    guest.await("guest: reboots");
+    guest.await("guest: would reboot");
     assertEquals(0, nic.wrongChecksums(), "checksums that the host found wrong");
+    nic.assertNothingDropped();
     nic.inItsNetwork("iperf3", "-s", "-p", "5202");
     String console = guest.awaitDone();
     console.lines().filter(line -> line.contains("bits/sec")).forEach(System.out::println);

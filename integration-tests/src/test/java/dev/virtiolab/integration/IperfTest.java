@@ -143,8 +143,9 @@ class IperfTest {
               segments[0] += checkIpv4(frame);
             }
           });
-      // 4 MiB in segments of at most 1460 bytes.
-      assertTrue(segments[0] > (3 << 20) / 1460, "TCP segments: " + segments[0]);
+      // Whichever way is the first to have its 2 MiB in segments of at most 1460 bytes ends both,
+      // with some of it on the way.
+      assertTrue(segments[0] > (1 << 20) / 1460, "TCP segments: " + segments[0]);
     }
   }
 

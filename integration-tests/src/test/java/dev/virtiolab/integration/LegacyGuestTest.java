@@ -1,13 +1,10 @@
 package dev.virtiolab.integration;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.posix.fixture.Requirements;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,22 +27,10 @@ class LegacyGuestTest {
    * accept nothing from bit 32 on.
    */
   private static final String TOOLS =
-      """
-      ok() {
-        what=$1
-        shift
-        if "$@" >/tmp/log 2>&1; then echo "ok: $what"; else echo "BAD: $what"; cat /tmp/log; fi
-      }
-      up() {
-        ip link set eth0 up
-        ip addr add 192.0.2.2/24 dev eth0 2>/dev/null
-      }
-      pings() {
-        up
-        ping -c 3 -A -q 192.0.2.1 | grep ' 0% packet loss'
-      }
+      GuestChecks.TOOLS
+          + """
       large() {
-        ping -c 2 -A -q -s 60000 192.0.2.1 | grep ' 0% packet loss'
+        answered -c 2 -s 60000 192.0.2.1
       }
       answers() {
         echo guest: asks for pings >/dev/console
@@ -82,7 +67,7 @@ class LegacyGuestTest {
       ok "pings" pings
       """;
 
-  private final Vlab vlab = Vlab.asMyself();
+  private final ServedNic nic = new ServedNic();
 
   @BeforeEach
   void need() {
@@ -91,34 +76,17 @@ class LegacyGuestTest {
     QemuGuest.assumeImage();
   }
 
-  private void serve(String kind) {
-    String socket = vlab.out("nic").toString();
-    vlab.start("serve", "--vfio-user", socket, "--virtio", kind, "--backend", "tap:nic0");
-    vlab.awaitOutput("Ctrl-C ends it.");
-  }
-
   @AfterEach
   void close() {
-    vlab.close();
-  }
-
-  private Path folder() {
-    return vlab.out("");
-  }
-
-  private static void assertAllWell(String console, String... steps) {
-    assertFalse(console.contains("BAD: "), console);
-    for (String step : steps) {
-      assertTrue(console.contains("ok: " + step), step + " is missing:\n" + console);
-    }
+    nic.close();
   }
 
   @Test
   void linuxDrivesItThroughPortsByMessagesAndByThePin() {
-    serve("transitional");
+    nic.serve("--vfio-user", "--virtio", "transitional");
     try (QemuGuest guest =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "virtio_pci.force_legacy=1",
             Lspci.BOTH
                 + TOOLS
@@ -137,9 +105,9 @@ class LegacyGuestTest {
             "-device",
             QEMUS_OWN)) {
       guest.await("guest: asks for pings");
-      assertEquals(0, vlab.inItsNetwork("ping", "-c", "3", "-q", "192.0.2.2"));
+      assertEquals(0, nic.run("ping", "-c", "3", "-q", "192.0.2.2"));
       String console = guest.awaitDone();
-      assertAllWell(
+      GuestChecks.assertAllWell(
           console,
           "ports",
           "features",
@@ -155,7 +123,7 @@ class LegacyGuestTest {
     }
     try (QemuGuest guest =
         QemuGuest.linux(
-            folder(),
+            nic.folder(),
             "virtio_pci.force_legacy=1 pci=nomsi",
             TOOLS
                 + """
@@ -165,7 +133,8 @@ class LegacyGuestTest {
                 """,
             "-device",
             NIC)) {
-      assertAllWell(guest.awaitDone(), "ports", "features", "pings", "pin", "large", "down and up");
+      GuestChecks.assertAllWell(
+          guest.awaitDone(), "ports", "features", "pings", "pin", "large", "down and up");
     }
     assertServedWithoutARefusal(2);
   }
@@ -174,48 +143,19 @@ class LegacyGuestTest {
   @Test
   void ovmfBootsThroughPortsByPxe() throws IOException {
     Requirements.assumeProgram("dnsmasq", "dnsmasq-base");
-    serve("legacy");
-    Process dhcpAndTftp =
-        new ProcessBuilder(
-                "nsenter",
-                "--target",
-                Long.toString(vlab.pid()),
-                "--net",
-                "--",
-                "dnsmasq",
-                "--no-daemon",
-                "--conf-file=/dev/null",
-                "--port=0",
-                "--interface=nic0",
-                "--bind-interfaces",
-                "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,1h",
-                "--dhcp-boot=shell.efi",
-                "--enable-tftp",
-                "--tftp-root=" + folder(),
-                "--user=root",
-                "--leasefile-ro")
-            .redirectErrorStream(true)
-            .redirectOutput(Files.createTempFile(folder(), "dnsmasq", "").toFile())
-            .start();
-    try {
-      QemuGuest.copyOut("/usr/share/efi-shell-x64/shellx64.efi", folder().resolve("shell.efi"));
-      String bootable = NIC.replace("\"addr\":\"5\"", "\"addr\":\"5\",\"bootindex\":1");
-      try (QemuGuest guest = QemuGuest.ovmf(folder(), "-device", bootable)) {
-        guest.await("NBP file downloaded successfully");
-        guest.await("UEFI Interactive Shell");
-      }
-    } finally {
-      dhcpAndTftp.destroy();
+    nic.serve("--vfio-user", "--virtio", "legacy");
+    nic.startBootServer();
+    String bootable = NIC.replace("\"addr\":\"5\"", "\"addr\":\"5\",\"bootindex\":1");
+    try (QemuGuest guest = QemuGuest.ovmf(nic.folder(), "-device", bootable)) {
+      guest.await("NBP file downloaded successfully");
+      guest.await("UEFI Interactive Shell");
     }
     assertServedWithoutARefusal(1);
   }
 
   private void assertServedWithoutARefusal(int clients) {
-    vlab.interrupt();
-    Vlab.Ended ended = vlab.await();
-    assertEquals(130, ended.exitCode(), ended.err());
-    assertEquals("", ended.err());
-    assertTrue(ended.out().contains("clients: " + clients + ", and 0 turned away"), ended.out());
-    assertTrue(ended.out().contains("of them refused: 0"), ended.out());
+    String out = nic.interrupt();
+    assertTrue(out.contains("clients: " + clients + ", and 0 turned away"), out);
+    assertTrue(out.contains("of them refused: 0"), out);
   }
 }
