@@ -153,8 +153,9 @@ final class ServedNic implements AutoCloseable {
   }
 
   /**
-   * Ctrl-C, likewise after a guest with an IOMMU that has rebooted: it takes the mappings away from
-   * a device that is still running, and the frame that comes then is lost.
+   * Ctrl-C, likewise after a guest with an IOMMU has rebooted and gone: on its way down Linux
+   * switches the translation off while the device is still running, and a frame that comes then is
+   * lost.
    */
   String interruptAfterIommuReboot() {
     return end().out();
