@@ -2,30 +2,21 @@ package dev.virtiolab.firmware.virtio;
 
 import static dev.virtiolab.firmware.virtio.VirtioPciLayout.*;
 
-import dev.virtiolab.firmware.driver.ProtocolDriver;
 import dev.virtiolab.firmware.uefi.BootServices;
 import dev.virtiolab.firmware.uefi.EfiStatus;
 import dev.virtiolab.firmware.uefi.Handle;
 import dev.virtiolab.firmware.uefi.LongRef;
 import dev.virtiolab.firmware.uefi.PciIo;
-import dev.virtiolab.firmware.uefi.Ref;
-import dev.virtiolab.firmware.uefi.VirtioDevice;
-import java.util.IdentityHashMap;
-import java.util.Map;
 
 /**
  * The driver that makes a VIRTIO_DEVICE_PROTOCOL of a modern virtio PCI function: edk2,
  * OvmfPkg/Virtio10Dxe. It takes 1af4:1040 to 1af4:107f of revision 1 and up (virtio v1.4, 4.1.2
  * "PCI Device Discovery").
  */
-public final class Virtio10Dxe extends ProtocolDriver<PciIo> {
-
-  private record Started(Virtio10Device device, PciIo pciIo, long originalAttributes) {}
-
-  private final Map<Handle, Started> started = new IdentityHashMap<>();
+public final class Virtio10Dxe extends VirtioPciDriver {
 
   public Virtio10Dxe(BootServices bootServices) {
-    super(bootServices, PciIo.PROTOCOL);
+    super(bootServices);
   }
 
   @Override
@@ -65,46 +56,19 @@ public final class Virtio10Dxe extends ProtocolDriver<PciIo> {
     }
     LongRef original = new LongRef();
     if (!status.isError()) {
-      status = pciIo.attributes(PciIo.AttributeOperation.GET, 0, original);
-    }
-    if (!status.isError()) {
       status =
-          pciIo.attributes(
-              PciIo.AttributeOperation.ENABLE,
+          enable(
+              pciIo,
               PciIo.ATTRIBUTE_MEMORY
                   | PciIo.ATTRIBUTE_BUS_MASTER
                   | PciIo.ATTRIBUTE_DUAL_ADDRESS_CYCLE,
-              null);
+              original);
     }
     if (status.isError()) {
       return status;
     }
     Virtio10Device device =
         new Virtio10Device(bootServices, pciIo, (int) deviceId.value - DEVICE_ID_FIRST, found);
-    status =
-        bootServices.installProtocolInterface(new Ref<>(controller), VirtioDevice.PROTOCOL, device);
-    if (status.isError()) {
-      pciIo.attributes(PciIo.AttributeOperation.SET, original.value, null);
-      return status;
-    }
-    started.put(controller, new Started(device, pciIo, original.value));
-    return EfiStatus.SUCCESS;
-  }
-
-  @Override
-  public EfiStatus stop(Handle controller, Handle... children) {
-    Started ours = started.get(controller);
-    if (ours == null) {
-      return EfiStatus.UNSUPPORTED;
-    }
-    EfiStatus status =
-        bootServices.uninstallProtocolInterface(controller, VirtioDevice.PROTOCOL, ours.device);
-    if (status.isError()) {
-      return status;
-    }
-    started.remove(controller);
-    ours.pciIo.attributes(PciIo.AttributeOperation.SET, ours.originalAttributes, null);
-    close(controller, controller);
-    return EfiStatus.SUCCESS;
+    return install(controller, pciIo, original.value, device);
   }
 }
