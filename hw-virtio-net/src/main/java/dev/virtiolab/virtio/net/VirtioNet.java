@@ -153,7 +153,10 @@ public final class VirtioNet implements VirtioDevice {
   /** Whether somebody wants the cable plugged in: {@link #setLink}. */
   private volatile boolean cable = true;
 
-  /** The control queue is looked at after a kick, not all the time. */
+  /**
+   * The control queue is looked at after a kick, not all the time. Set by any thread, cleared by
+   * the one that looks.
+   */
   private volatile boolean commanded;
 
   /** Somebody wants the driver to make itself known: {@link #announce}. */
@@ -193,7 +196,7 @@ public final class VirtioNet implements VirtioDevice {
             | (config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0)
             | NetFeatures.consistent(config.features() | (wires.size() > 1 ? VIRTIO_NET_F_MQ : 0));
     configBytes = configBytes(offered);
-    wires.forEach(wire -> wire.onReady(this::wake));
+    wires.forEach(wire -> wire.onReady(() -> waker.run()));
   }
 
   private static long station(Config config) {
@@ -244,7 +247,7 @@ public final class VirtioNet implements VirtioDevice {
   /** Plugs the cable in or pulls it; the driver is told at the next {@link #poll}. Any thread. */
   public void setLink(boolean up) {
     cable = up;
-    wake();
+    waker.run();
   }
 
   /**
@@ -265,7 +268,7 @@ public final class VirtioNet implements VirtioDevice {
     } finally {
       transport.lock().unlock();
     }
-    wake();
+    waker.run();
   }
 
   /**
@@ -274,7 +277,7 @@ public final class VirtioNet implements VirtioDevice {
    */
   public void announce() {
     announcementWanted = true;
-    wake();
+    waker.run();
   }
 
   // ---- one batch
@@ -391,8 +394,13 @@ public final class VirtioNet implements VirtioDevice {
       askToAnnounce();
     }
     if (commanded) {
+      // Cleared before the look, and after it at most set: a driver that has its answer kicks for
+      // the
+      // next command at once, and that may be before this thread is done with the first.
       commanded = false;
-      commanded |= control.serve();
+      if (control.serve()) {
+        commanded = true;
+      }
     }
     return pairs.move(budget);
   }
@@ -620,7 +628,7 @@ public final class VirtioNet implements VirtioDevice {
     } else {
       pairs.started(started);
     }
-    wake();
+    waker.run();
   }
 
   @Override
@@ -660,11 +668,12 @@ public final class VirtioNet implements VirtioDevice {
     if (queue == controlNumber) {
       commanded = true;
     }
-    wake();
+    waker.run();
   }
 
   @Override
   public void wake() {
+    commanded = true; // A command may be what was held up.
     waker.run();
   }
 

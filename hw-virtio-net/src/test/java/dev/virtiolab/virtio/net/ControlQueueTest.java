@@ -294,6 +294,42 @@ class ControlQueueTest {
     assertEquals(20, nic.device.counters().commandsDone());
   }
 
+  /**
+   * A driver sends its next command as soon as it sees the one before used, while the device may
+   * still be on its way out of the queue, past the last look at it. The kick is what is left then:
+   * here it comes in mid-command, and what it is for is seen by nobody but who looks again.
+   */
+  @Test
+  void kickDuringACommandBringsAnotherLook() {
+    nic.start(ALL);
+    nic.device.observe(
+        new NicObserver() {
+          @Override
+          public void chainUsed(int queue, int head, int writtenBytes) {
+            nic.device.observe(NicObserver.NONE);
+            nic.kick(queue);
+          }
+        });
+    assertEquals(OK, nic.command(RX, 0, OFF));
+    DriverRing ring = nic.rings[2];
+    ring.begin().readable(TestNic.COMMANDS, 3).writable(TestNic.COMMANDS + 64, 1).offer();
+    ring.publish();
+    nic.device.poll(1);
+    assertTrue(ring.poll(), "the kick was forgotten");
+    assertEquals(2, nic.device.counters().commandsDone());
+  }
+
+  @Test
+  void commandWaitsForBusMastering() {
+    nic.start(ALL);
+    nic.function.configWrite(4, 2, 3);
+    assertEquals(-1, nic.command(RX, 0, OFF));
+    nic.enable();
+    nic.device.poll(1);
+    assertTrue(nic.rings[2].poll());
+    assertEquals(1, nic.device.counters().commandsDone());
+  }
+
   @Test
   void withoutTheFeatureThereIsNoControlQueue() {
     reopen(
