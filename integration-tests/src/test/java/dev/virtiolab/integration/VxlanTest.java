@@ -276,7 +276,7 @@ class VxlanTest {
           wire.setMtu(wireMtu);
           try (Mainboard board = new Mainboard(config, wire)) {
             OptionalInt offered = said.isPresent() ? said : wireMtu;
-            assertEquals(offered.isPresent(), (board.nic().offeredFeatures() & 1L << 3) != 0);
+            assertEquals(offered.isPresent(), board.nic().offeredFeatures().has(1L << 3));
             if (offered.isPresent()) {
               int mtu = board.nic().configByte(10) | board.nic().configByte(11) << 8;
               assertEquals(offered.getAsInt(), mtu);

@@ -3,6 +3,7 @@ package dev.virtiolab.lab;
 import dev.virtiolab.firmware.iommu.BounceSlots;
 import dev.virtiolab.firmware.uefi.MacAddress;
 import dev.virtiolab.iommu.PlatformKind;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.net.NetFeatures;
 import dev.virtiolab.virtio.transport.DeviceKind;
 import java.security.SecureRandom;
@@ -36,7 +37,7 @@ public record MachineConfig(
     OptionalLong seed,
     long lowRamBytes,
     long highRamBytes,
-    long nicFeatures,
+    Features nicFeatures,
     DeviceKind nicKind) {
 
   /** The firmware begins in it, and needs some beside. */
@@ -99,7 +100,7 @@ public record MachineConfig(
   }
 
   /** The same machine with a NIC that offers other features. */
-  public MachineConfig withNicFeatures(long features) {
+  public MachineConfig withNicFeatures(Features features) {
     return new MachineConfig(
         platform, slot, mac, mtu, bounceSlots, seed, lowRamBytes, highRamBytes, features, nicKind);
   }

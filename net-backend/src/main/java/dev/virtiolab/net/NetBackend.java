@@ -57,8 +57,9 @@ public interface NetBackend extends AutoCloseable {
    * nothing.
    *
    * @param work an {@link Offload}, of the kinds in {@link #offloads()}, whose fields fit the frame
+   * @param tunnel an {@link Offload#tunnel} that fits it, too, where the type speaks of one
    */
-  default void claimedOffload(long work) {
+  default void claimedOffload(long work, int tunnel) {
     throw new UnsupportedOperationException("this wire does no work on frames");
   }
 
@@ -87,6 +88,11 @@ public interface NetBackend extends AutoCloseable {
   /** An {@link Offload}: what is left to do with the frame that {@link #peek()} found. */
   default long peekedOffload() {
     return Offload.NONE;
+  }
+
+  /** Beside a {@link #peekedOffload()} that speaks of a tunnel: where it is. */
+  default int peekedTunnel() {
+    return 0;
   }
 
   /**

@@ -27,24 +27,31 @@ public final class TapBackend implements NetBackend {
 
   private static final int ETHERNET_HEADER_BYTES = 14;
 
-  // struct virtio_net_hdr with num_buffers, which the kernel ignores; little-endian, as the machine
-  private static final int HEADER_BYTES = 12;
+  // struct virtio_net_hdr_v1_hash_tunnel, of which the kernel ignores num_buffers and the hash, and
+  // one that knows no tunnels all that follows; little-endian, as the machine. That there is room
+  // for it lets a kernel take tunnels, whatever TUNSETOFFLOAD says of the other direction.
+  private static final int HEADER_BYTES = 24;
   private static final int FLAGS = 0;
   private static final int GSO_TYPE = 1;
   private static final int HDR_LEN = 2;
   private static final int GSO_SIZE = 4;
   private static final int CSUM_START = 6;
   private static final int CSUM_OFFSET = 8;
+  private static final int OUTER_TH_OFFSET = 20;
+  private static final int INNER_NH_OFFSET = 22;
 
   /** Where it lies in memory, so that the frame behind it begins at a multiple of 16. */
-  private static final int HEADER = 4;
+  private static final int HEADER = 8;
 
   private static final int FRAME = HEADER + HEADER_BYTES;
+
+  private static final int OUT_FLAGS = Offload.NEEDS_CSUM | Offload.TUNNEL_CSUM_PARTIAL;
 
   private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED;
 
   private static final int SEGMENTS = Offload.TSO4 | Offload.TSO6;
   private static final int DATAGRAMS = Offload.USO4 | Offload.USO6;
+  private static final int TUNNELS = Offload.TUNNEL | Offload.TUNNEL_CSUM;
 
   /** Frames not fit to be shown that one {@link #peek()} skips at most. */
   private static final int SKIP_LIMIT = 64;
@@ -57,7 +64,9 @@ public final class TapBackend implements NetBackend {
   private final int offloads;
 
   private long claimWork;
+  private int claimTunnel;
   private long peekWork;
+  private int peekTunnel;
   private int accepted;
   private int claimLength;
   private int peekLength;
@@ -74,10 +83,17 @@ public final class TapBackend implements NetBackend {
     out = arena.allocate(FRAME + LARGEST_FRAME, Long.BYTES);
     // One byte more than a frame may have tells a giant from the largest frame.
     in = arena.allocate(FRAME + LARGEST_FRAME + 1L, Long.BYTES);
-    // Kernels before 6.2 know no runs of datagrams.
+    // Kernels before 6.2 know no runs of datagrams, and those before 6.17 no tunnels.
     boolean datagrams = tap.offload(Offload.CSUM | DATAGRAMS);
+    boolean tunnels = tap.offload(Offload.CSUM | SEGMENTS | DATAGRAMS | TUNNELS);
     tap.offload(0);
-    offloads = Offload.CSUM | SEGMENTS | Offload.ECN | Offload.UFO | (datagrams ? DATAGRAMS : 0);
+    offloads =
+        Offload.CSUM
+            | SEGMENTS
+            | Offload.ECN
+            | Offload.UFO
+            | (datagrams ? DATAGRAMS : 0)
+            | (tunnels ? TUNNELS : 0);
   }
 
   /**
@@ -141,9 +157,10 @@ public final class TapBackend implements NetBackend {
   }
 
   @Override
-  public void claimedOffload(long work) {
+  public void claimedOffload(long work, int tunnel) {
     Claims.checkOpen(claimLength);
     claimWork = work;
+    claimTunnel = tunnel;
   }
 
   /** Writes at once. */
@@ -152,8 +169,9 @@ public final class TapBackend implements NetBackend {
     Claims.checkOpen(claimLength);
     int length = claimLength;
     claimLength = 0;
-    putHeader(claimWork);
+    putHeader(claimWork, claimTunnel);
     claimWork = Offload.NONE;
+    claimTunnel = 0;
     int written = tap.write(out, HEADER, HEADER_BYTES + length);
     if (written == HEADER_BYTES + length) {
       counters.sent(length);
@@ -168,6 +186,7 @@ public final class TapBackend implements NetBackend {
     Claims.checkOpen(claimLength);
     claimLength = 0;
     claimWork = Offload.NONE;
+    claimTunnel = 0;
   }
 
   @Override
@@ -187,7 +206,7 @@ public final class TapBackend implements NetBackend {
       int length = read - HEADER_BYTES;
       if (length >= ETHERNET_HEADER_BYTES && length <= LARGEST_FRAME) {
         peekLength = length;
-        peekWork = header();
+        readHeader();
         return length;
       }
       counters.lostIn();
@@ -210,6 +229,11 @@ public final class TapBackend implements NetBackend {
     return peekWork;
   }
 
+  @Override
+  public int peekedTunnel() {
+    return peekTunnel;
+  }
+
   /** The kernel takes runs of datagrams of both IP versions together or not at all. */
   @Override
   public void accept(int kinds) {
@@ -219,6 +243,9 @@ public final class TapBackend implements NetBackend {
     }
     if ((bits & SEGMENTS) == 0) {
       bits &= ~Offload.ECN;
+    }
+    if ((bits & Offload.TUNNEL) == 0) {
+      bits &= ~Offload.TUNNEL_CSUM;
     }
     if (bits != accepted && tap.offload(bits)) {
       accepted = bits;
@@ -279,24 +306,29 @@ public final class TapBackend implements NetBackend {
     }
   }
 
-  private void putHeader(long work) {
-    out.set(
-        ValueLayout.JAVA_BYTE, HEADER + FLAGS, (byte) (Offload.flags(work) & Offload.NEEDS_CSUM));
+  private void putHeader(long work, int tunnel) {
+    out.set(ValueLayout.JAVA_BYTE, HEADER + FLAGS, (byte) (Offload.flags(work) & OUT_FLAGS));
     out.set(ValueLayout.JAVA_BYTE, HEADER + GSO_TYPE, (byte) Offload.gsoType(work));
     // A hint: where it is 0 the kernel looks for itself (it takes csum_start and what follows).
     out.set(U16, HEADER + HDR_LEN, (short) 0);
     out.set(U16, HEADER + GSO_SIZE, (short) Offload.gsoSize(work));
     out.set(U16, HEADER + CSUM_START, (short) Offload.csumStart(work));
     out.set(U16, HEADER + CSUM_OFFSET, (short) Offload.csumOffset(work));
+    out.set(U16, HEADER + OUTER_TH_OFFSET, (short) Offload.outerTransport(tunnel));
+    out.set(U16, HEADER + INNER_NH_OFFSET, (short) Offload.innerNetwork(tunnel));
   }
 
-  private long header() {
-    return Offload.of(
-        in.get(ValueLayout.JAVA_BYTE, HEADER + FLAGS),
-        in.get(ValueLayout.JAVA_BYTE, HEADER + GSO_TYPE),
-        in.get(U16, HEADER + GSO_SIZE),
-        in.get(U16, HEADER + CSUM_START),
-        in.get(U16, HEADER + CSUM_OFFSET));
+  private void readHeader() {
+    peekWork =
+        Offload.of(
+            in.get(ValueLayout.JAVA_BYTE, HEADER + FLAGS),
+            in.get(ValueLayout.JAVA_BYTE, HEADER + GSO_TYPE),
+            in.get(U16, HEADER + GSO_SIZE),
+            in.get(U16, HEADER + CSUM_START),
+            in.get(U16, HEADER + CSUM_OFFSET));
+    peekTunnel =
+        Offload.tunnel(
+            in.get(U16, HEADER + OUTER_TH_OFFSET), in.get(U16, HEADER + INNER_NH_OFFSET));
   }
 
   private void noticeError(int result) {

@@ -139,7 +139,7 @@ class TapOffloadTest {
     assertTrue(tap.claim(frame.length));
     MemorySegment.copy(
         frame, 0, tap.claimed(), ValueLayout.JAVA_BYTE, tap.claimedOffset(), frame.length);
-    tap.claimedOffload(Offload.of(Offload.NEEDS_CSUM, 0, 0, TCP, 16));
+    tap.claimedOffload(Offload.of(Offload.NEEDS_CSUM, 0, 0, TCP, 16), 0);
     tap.commit();
     tap.flush();
     assertEquals(0, tap.counters().droppedOut());

@@ -65,7 +65,7 @@ public final class Tap implements AutoCloseable {
    *
    * @param name up to {@value #MAX_NAME_BYTES} bytes; empty, or one with {@code %d}, lets the
    *     kernel choose
-   * @param vnetHeaderBytes 0 for plain frames; 10 or 12 to have a struct virtio_net_hdr of that
+   * @param vnetHeaderBytes 0 for plain frames; 10, 12 or 24 to have a struct virtio_net_hdr of that
    *     size before each frame in both directions
    * @throws PosixException ENOENT or EACCES where {@value #DEVICE} is missing or closed to the
    *     user, EPERM without CAP_NET_ADMIN, EBUSY where the name is taken, ENAMETOOLONG, EINVAL

@@ -5,8 +5,9 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Feature bits that this device knows, as masks over bits 0 to 63 (virtio v1.4, 5.1.3 "Feature
- * bits" of the network device, and chapter 6 "Reserved Feature Bits").
+ * Feature bits that this device knows (virtio v1.4, 5.1.3 "Feature bits" of the network device, and
+ * chapter 6 "Reserved Feature Bits"): masks over bits 0 to 63, and {@link Features} of one bit each
+ * beyond.
  */
 public final class FeatureBits {
   /** The device completes a checksum that the driver left partial. */
@@ -123,7 +124,19 @@ public final class FeatureBits {
   /** The configuration space holds speed and duplex of the link. */
   public static final long VIRTIO_NET_F_SPEED_DUPLEX = 1L << 63;
 
-  private static final String[] NAMES = new String[Long.SIZE];
+  /** The driver takes what the other GUEST features speak of within a UDP tunnel, too. */
+  public static final Features VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO = Features.bit(65);
+
+  /** Likewise where the tunnel's own checksum is partial. */
+  public static final Features VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM = Features.bit(66);
+
+  /** The device cuts what is carried by a UDP tunnel. */
+  public static final Features VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO = Features.bit(67);
+
+  /** Likewise where the tunnel has a checksum of its own, which the device then makes. */
+  public static final Features VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM = Features.bit(68);
+
+  private static final String[] NAMES = new String[2 * Long.SIZE];
 
   static {
     NAMES[0] = "VIRTIO_NET_F_CSUM";
@@ -163,6 +176,10 @@ public final class FeatureBits {
     NAMES[55] = "VIRTIO_NET_F_GUEST_USO6";
     NAMES[56] = "VIRTIO_NET_F_HOST_USO";
     NAMES[63] = "VIRTIO_NET_F_SPEED_DUPLEX";
+    NAMES[65] = "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO";
+    NAMES[66] = "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM";
+    NAMES[67] = "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO";
+    NAMES[68] = "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM";
   }
 
   private FeatureBits() {}
@@ -173,33 +190,39 @@ public final class FeatureBits {
   }
 
   /** The names of the bits that are set, lowest first; an unknown one as {@code bit N}. */
-  public static List<String> names(long features) {
+  public static List<String> names(Features features) {
     List<String> names = new ArrayList<>();
-    for (long rest = features; rest != 0; rest &= rest - 1) {
-      int bit = Long.numberOfTrailingZeros(rest);
-      names.add(NAMES[bit] == null ? "bit " + bit : NAMES[bit]);
+    for (int bit = 0; bit < NAMES.length; bit++) {
+      if (features.has(Features.bit(bit))) {
+        names.add(NAMES[bit] == null ? "bit " + bit : NAMES[bit]);
+      }
     }
     return names;
+  }
+
+  /** Likewise of bits 0 to 63. */
+  public static List<String> names(long features) {
+    return names(Features.of(features));
   }
 
   /**
    * The bit of that name.
    *
    * @param word as an option has it, such as {@code mrg_rxbuf}: without its prefix, in lower case
-   * @return a mask with one bit; 0 for a name that nobody has
+   * @return a set of one bit; none for a name that nobody has
    */
-  public static long ofWord(String word) {
+  public static Features ofWord(String word) {
     for (int bit = 0; bit < NAMES.length; bit++) {
-      if (NAMES[bit] != null && word(1L << bit).equals(word)) {
-        return 1L << bit;
+      if (NAMES[bit] != null && word(Features.bit(bit)).equals(word)) {
+        return Features.bit(bit);
       }
     }
-    return 0;
+    return Features.NONE;
   }
 
   /** The one bit's name as an option has it; see {@link #ofWord}. */
-  public static String word(long mask) {
-    String name = names(mask).getFirst();
+  public static String word(Features bit) {
+    String name = names(bit).getFirst();
     return name.substring(name.indexOf("_F_") + 3).toLowerCase(Locale.ROOT);
   }
 }

@@ -15,31 +15,31 @@ public final class Negotiation {
   public static final int WORDS = 4;
 
   private final int[] driver = new int[WORDS];
-  private final long offered;
+  private final Features offered;
   private final long required;
-  private long negotiated;
+  private Features negotiated = Features.NONE;
   private boolean settled;
 
   /**
-   * @param offered bits 0 to 63 that the device offers; none is offered above
-   * @param required bits without which the device does not operate, a subset of {@code offered}
+   * @param offered what the device offers
+   * @param required bits 0 to 63 without which the device does not operate, of those offered
    */
-  public Negotiation(long offered, long required) {
-    if (!FeatureBits.has(offered, required)) {
+  public Negotiation(Features offered, long required) {
+    if (!offered.has(required)) {
       throw new IllegalArgumentException(
-          "required features that are not offered: " + FeatureBits.names(required & ~offered));
+          "required features that are not offered: " + Features.of(required).without(offered));
     }
     this.offered = offered;
     this.required = required;
   }
 
-  public long offered() {
+  public Features offered() {
     return offered;
   }
 
   /** 32 offered bits from bit {@code 32 * select} on; 0 where no feature is defined. */
   public int offeredWord(int select) {
-    return word(offered, select);
+    return offered.word(select);
   }
 
   /** What the driver wrote at {@code select}; 0 where it cannot write. */
@@ -61,13 +61,12 @@ public final class Negotiation {
    *     needs, or is what was agreed before
    */
   public boolean settle() {
-    long wanted = (driver[0] & 0xffff_ffffL) | (long) driver[1] << 32;
-    boolean beyond = (driver[2] | driver[3]) != 0;
-    if (beyond || (wanted & ~offered) != 0 || !FeatureBits.has(wanted, required)) {
+    Features wanted = written();
+    if (!offered.has(wanted) || !wanted.has(required)) {
       return false;
     }
     if (settled) {
-      return wanted == negotiated;
+      return wanted.equals(negotiated);
     }
     negotiated = wanted;
     settled = true;
@@ -79,7 +78,7 @@ public final class Negotiation {
    * may say otherwise until it says DRIVER_OK (virtio v1.4, 3.1.2).
    */
   public void settleLegacy(long features) {
-    negotiated = features;
+    negotiated = Features.of(features);
     settled = true;
   }
 
@@ -89,24 +88,24 @@ public final class Negotiation {
   }
 
   /** The offered bits that the driver asks for: as written last, or as agreed. */
-  public long wanted() {
-    return settled ? negotiated : ((driver[0] & 0xffff_ffffL) | (long) driver[1] << 32) & offered;
+  public Features wanted() {
+    return settled ? negotiated : written().among(offered);
   }
 
-  /** The bits that hold; 0 before FEATURES_OK stuck. */
-  public long negotiated() {
+  /** The bits that hold; none before FEATURES_OK stuck. */
+  public Features negotiated() {
     return negotiated;
   }
 
   /** Whether every bit of {@code mask} holds. */
   public boolean negotiated(long mask) {
-    return FeatureBits.has(negotiated, mask);
+    return negotiated.has(mask);
   }
 
   /** Forgets what the driver wrote and what was agreed. */
   public void reset() {
     Arrays.fill(driver, 0);
-    negotiated = 0;
+    negotiated = Features.NONE;
     settled = false;
   }
 
@@ -115,11 +114,12 @@ public final class Negotiation {
     return Integer.compareUnsigned(select, WORDS) < 0;
   }
 
-  private static int word(long bits, int select) {
-    return switch (select) {
-      case 0 -> (int) bits;
-      case 1 -> (int) (bits >>> 32);
-      default -> 0;
-    };
+  /** What the driver wrote, offered or not. */
+  private Features written() {
+    return new Features(twoWords(0), twoWords(2));
+  }
+
+  private long twoWords(int select) {
+    return driver[select] & 0xffff_ffffL | (long) driver[select + 1] << 32;
   }
 }

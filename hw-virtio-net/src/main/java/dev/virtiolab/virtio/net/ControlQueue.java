@@ -9,7 +9,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_GUEST_ANNOUN
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MQ;
 
 import dev.virtiolab.pci.memory.DmaFault;
-import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.queue.Chain;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -48,7 +48,7 @@ final class ControlQueue {
   private final MemorySegment unicast = addresses();
   private final MemorySegment multicast = addresses();
 
-  private long features;
+  private Features features = Features.NONE;
   private DmaFault fault = DmaFault.NONE;
 
   /** What commands change beside the filter. */
@@ -56,8 +56,8 @@ final class ControlQueue {
     /** The driver has made itself known; returns whether it had been asked to. */
     boolean announced();
 
-    /** What the driver takes from now on, as bits of the GUEST features. */
-    void leaveToDriver(long offloads);
+    /** What the driver takes from now on: GUEST features. */
+    void leaveToDriver(Features taken);
 
     /** So many pairs of queues are used from now on; false if there are not so many. */
     boolean usePairs(int count);
@@ -78,8 +78,8 @@ final class ControlQueue {
     return queue;
   }
 
-  /** What was negotiated; 0 after a reset. */
-  void features(long agreed) {
+  /** What was negotiated; nothing after a reset. */
+  void features(Features agreed) {
     features = agreed;
   }
 
@@ -164,10 +164,10 @@ final class ControlQueue {
       return false;
     }
     long wanted = field.get(LE64, 0);
-    if ((wanted & ~(features & NetFeatures.GUEST_OFFLOADS)) != 0) {
+    if ((wanted & ~NetFeatures.guestOffloads(features)) != 0) {
       return false;
     }
-    orders.leaveToDriver(wanted);
+    orders.leaveToDriver(NetFeatures.ofGuestOffloads(wanted));
     return true;
   }
 
@@ -254,7 +254,7 @@ final class ControlQueue {
   }
 
   private boolean has(long feature) {
-    return FeatureBits.has(features, feature);
+    return features.has(feature);
   }
 
   /** Reads command-specific-data of exactly {@code bytes} to {@link #field}. */

@@ -12,7 +12,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_HOST_UFO;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MAC;
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_MRG_RXBUF;
 
-import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.transport.LegacyDevice;
 
 /**
@@ -41,25 +41,23 @@ final class LegacyNet {
   private LegacyNet() {}
 
   /** The device that offers {@code offered} to others. */
-  static LegacyDevice of(long offered) {
-    boolean anyGso = FeatureBits.has(offered, VIRTIO_NET_F_CSUM | ANY_GSO);
+  static LegacyDevice of(Features offered) {
+    boolean anyGso = offered.has(VIRTIO_NET_F_CSUM | ANY_GSO);
     return new LegacyDevice(
         PCI_DEVICE_ID, VIRTIO_F_NOTIFY_ON_EMPTY | (anyGso ? VIRTIO_NET_F_GSO : 0), ASSUMED);
   }
 
   /** {@code agreed} in the words of version 1. */
-  static long translated(long agreed) {
-    return FeatureBits.has(agreed, VIRTIO_NET_F_GSO) ? agreed | ANY_GSO : agreed;
+  static Features translated(Features agreed) {
+    return agreed.has(VIRTIO_NET_F_GSO) ? agreed.with(ANY_GSO) : agreed;
   }
 
   /**
-   * Bytes of the header before each frame: {@code num_buffers} is there only with merged buffers
-   * (5.1.6.1 "Legacy Interface: Device Operation").
+   * Whether {@code num_buffers} is in the header before each frame: to a legacy driver, only with
+   * merged buffers (5.1.6.1 "Legacy Interface: Device Operation").
    */
-  static int headerBytes(long agreed) {
-    return (agreed & (VIRTIO_F_VERSION_1 | VIRTIO_NET_F_MRG_RXBUF)) == 0
-        ? NetHeaderLayout.NUM_BUFFERS
-        : NetHeaderLayout.BYTES;
+  static boolean countsBuffers(Features agreed) {
+    return (agreed.low() & (VIRTIO_F_VERSION_1 | VIRTIO_NET_F_MRG_RXBUF)) != 0;
   }
 
   /**
@@ -67,7 +65,7 @@ final class LegacyNet {
    * (5.1.4.3 "Legacy Interface: Device configuration layout"). Also before it has accepted
    * anything.
    */
-  static boolean mayWriteMac(long agreed) {
-    return (agreed & (VIRTIO_F_VERSION_1 | VIRTIO_NET_F_CTRL_MAC_ADDR)) == 0;
+  static boolean mayWriteMac(Features agreed) {
+    return (agreed.low() & (VIRTIO_F_VERSION_1 | VIRTIO_NET_F_CTRL_MAC_ADDR)) == 0;
   }
 }

@@ -67,6 +67,7 @@ final class Receiver {
   private MemorySegment frame;
   private long frameAt;
   private long work;
+  private int tunnel;
 
   private boolean mergeable;
 
@@ -195,6 +196,7 @@ final class Receiver {
         continue;
       }
       work = wire.peekedOffload();
+      tunnel = Offload.isTunnel(Offload.gsoType(work)) ? wire.peekedTunnel() : 0;
       if (work != Offload.NONE && !fitsDriver(length)) {
         continue;
       }
@@ -235,7 +237,7 @@ final class Receiver {
     if (kinds == 0) {
       return true;
     }
-    if (kinds < 0 || !software.begin(wire.peeked(), wire.peekedOffset(), length, work)) {
+    if (kinds < 0 || !software.begin(wire.peeked(), wire.peekedOffset(), length, work, tunnel)) {
       events.dropped(Drop.RX_BAD_OFFLOAD);
       wire.release();
       return false;
@@ -248,8 +250,17 @@ final class Receiver {
     return false;
   }
 
-  /** A run of datagrams is of the one IP version or the other, and the driver may take just one. */
+  /**
+   * A run of datagrams is of the one IP version or the other, and the driver may take just one.
+   *
+   * <p>Where a tunnel is of another version than what it carries, its type would name the one to
+   * the specification, and the other to Linux, which drops what it takes for wrong: such a frame is
+   * left to nobody.
+   */
   private boolean driverTakes(int kinds) {
+    if ((kinds & Offload.TUNNEL) != 0 && software.outerIpVersion() != software.ipVersion()) {
+      return false;
+    }
     int needed = kinds;
     if (Offload.gsoType(work) == Offload.GSO_UDP_L4) {
       needed &= software.ipVersion() == 4 ? ~Offload.USO6 : ~Offload.USO4;
@@ -262,6 +273,7 @@ final class Receiver {
     frame = piece;
     frameAt = 0;
     work = Offload.NONE;
+    tunnel = 0;
     do {
       if (pieceBytes == 0) {
         pieceBytes = software.nextLength();
@@ -410,7 +422,7 @@ final class Receiver {
 
   private DmaFault storeHeader(int buffers) {
     boolean segments = Offload.gsoType(work) != Offload.GSO_NONE;
-    header.describe(work, segments ? software.headerBytes() : 0, buffers);
+    header.describe(work, tunnel, segments ? software.headerBytes() : 0, buffers);
     return ring.scatter(first, 0, header.memory(), 0, header.bytes());
   }
 }

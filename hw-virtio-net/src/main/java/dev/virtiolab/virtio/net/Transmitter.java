@@ -143,7 +143,7 @@ final class Transmitter {
     }
     long work = header.work();
     int kinds = Offload.kinds(work);
-    if (header.asksForTunnel() || (kinds & ~allowed) != 0) {
+    if ((kinds & ~allowed) != 0) {
       return drop(Drop.TX_OFFLOAD);
     }
     if (length < ETHERNET_HEADER_BYTES) {
@@ -185,12 +185,13 @@ final class Transmitter {
       return drop(Drop.TX_OVER_MTU);
     }
     if (work != Offload.NONE) {
-      if (!software.fits(memory, offset, length, work)) {
+      int tunnel = header.tunnel();
+      if (!software.fits(memory, offset, length, work, tunnel)) {
         wire.abort();
         return drop(Drop.TX_BAD_OFFLOAD);
       }
       if (wireDoes) {
-        wire.claimedOffload(work);
+        wire.claimedOffload(software.forWire(work), tunnel);
       } else {
         software.complete(memory, offset, length, work);
         events.counters().workedOnOut();
@@ -206,7 +207,7 @@ final class Transmitter {
     if (fault != DmaFault.NONE) {
       return notReadable(fault);
     }
-    if (!software.begin(whole, 0, length, work)) {
+    if (!software.begin(whole, 0, length, work, header.tunnel())) {
       return drop(Drop.TX_BAD_OFFLOAD);
     }
     events.counters().workedOnOut();

@@ -16,7 +16,7 @@ import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX
 import static dev.virtiolab.virtio.feature.FeatureBits.VIRTIO_NET_F_STATUS;
 
 import dev.virtiolab.net.NetBackend;
-import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.queue.QueueCounters;
 import dev.virtiolab.virtio.queue.QueueResume;
 import dev.virtiolab.virtio.transport.LegacyDevice;
@@ -76,7 +76,7 @@ public final class VirtioNet implements VirtioDevice {
       OptionalInt mtu,
       boolean offerAccessPlatform,
       boolean requireAccessPlatform,
-      long features,
+      Features features,
       OptionalInt speed) {
     /**
      * @throws IllegalArgumentException if a value is out of its range, or a feature is required
@@ -94,9 +94,9 @@ public final class VirtioNet implements VirtioDevice {
       if (requireAccessPlatform && !offerAccessPlatform) {
         throw new IllegalArgumentException("VIRTIO_F_ACCESS_PLATFORM required but not offered");
       }
-      if ((features & ~NetFeatures.KNOWN) != 0) {
+      if (!NetFeatures.KNOWN.has(features)) {
         throw new IllegalArgumentException(
-            "cannot be offered: " + FeatureBits.names(features & ~NetFeatures.KNOWN));
+            "cannot be offered: " + features.without(NetFeatures.KNOWN));
       }
       if (speed.isPresent() && speed.getAsInt() < 0) {
         throw new IllegalArgumentException("speed=" + speed.getAsInt() + "; it is 0 to 2^31 - 1");
@@ -118,7 +118,7 @@ public final class VirtioNet implements VirtioDevice {
     }
 
     /** The same, with {@code features} offered instead. */
-    public Config withFeatures(long features) {
+    public Config withFeatures(Features features) {
       return new Config(mac, mtu, offerAccessPlatform, requireAccessPlatform, features, speed);
     }
 
@@ -130,7 +130,7 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   private final Config config;
-  private final long offered;
+  private final Features offered;
   private final int configBytes;
   private final List<NetBackend> wires;
   private final NetCounters counters;
@@ -148,7 +148,7 @@ public final class VirtioNet implements VirtioDevice {
 
   private volatile Runnable waker = () -> {};
 
-  private long features;
+  private Features features = Features.NONE;
 
   /** Whether somebody wants the cable plugged in: {@link #setLink}. */
   private volatile boolean cable = true;
@@ -190,11 +190,10 @@ public final class VirtioNet implements VirtioDevice {
     link = new Link(wires.getFirst().linkUp());
     filter = new ReceiveFilter(station(config));
     offered =
-        VIRTIO_F_VERSION_1
-            | VIRTIO_NET_F_MAC
-            | (config.mtu().isPresent() ? VIRTIO_NET_F_MTU : 0)
-            | (config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0)
-            | NetFeatures.consistent(config.features() | (wires.size() > 1 ? VIRTIO_NET_F_MQ : 0));
+        NetFeatures.consistent(config.features().with(wires.size() > 1 ? VIRTIO_NET_F_MQ : 0))
+            .with(VIRTIO_F_VERSION_1 | VIRTIO_NET_F_MAC)
+            .with(config.mtu().isPresent() ? VIRTIO_NET_F_MTU : 0)
+            .with(config.offerAccessPlatform() ? VIRTIO_F_ACCESS_PLATFORM : 0);
     configBytes = configBytes(offered);
     wires.forEach(wire -> wire.onReady(() -> waker.run()));
   }
@@ -208,17 +207,17 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   /** The configuration ends after the last field whose feature is offered, as on QEMU. */
-  private static int configBytes(long offered) {
-    if (FeatureBits.has(offered, VIRTIO_NET_F_SPEED_DUPLEX)) {
+  private static int configBytes(Features offered) {
+    if (offered.has(VIRTIO_NET_F_SPEED_DUPLEX)) {
       return NetConfigLayout.BYTES;
     }
-    if (FeatureBits.has(offered, VIRTIO_NET_F_MTU)) {
+    if (offered.has(VIRTIO_NET_F_MTU)) {
       return NetConfigLayout.SPEED;
     }
-    if (FeatureBits.has(offered, VIRTIO_NET_F_MQ)) {
+    if (offered.has(VIRTIO_NET_F_MQ)) {
       return NetConfigLayout.MTU;
     }
-    return FeatureBits.has(offered, VIRTIO_NET_F_STATUS)
+    return offered.has(VIRTIO_NET_F_STATUS)
         ? NetConfigLayout.MAX_VIRTQUEUE_PAIRS
         : NetConfigLayout.STATUS;
   }
@@ -421,7 +420,7 @@ public final class VirtioNet implements VirtioDevice {
 
   private void askToAnnounce() {
     announcementWanted = false;
-    if (FeatureBits.has(features, VIRTIO_NET_F_GUEST_ANNOUNCE) && !announcing) {
+    if (features.has(VIRTIO_NET_F_GUEST_ANNOUNCE) && !announcing) {
       announcing = true;
       events.configChanged();
     }
@@ -447,7 +446,7 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   @Override
-  public long offeredFeatures() {
+  public Features offeredFeatures() {
     return offered;
   }
 
@@ -468,16 +467,16 @@ public final class VirtioNet implements VirtioDevice {
 
   /** "N=1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS are negotiated" (5.1.2). */
   @Override
-  public int queues(long wanted) {
+  public int queues(Features wanted) {
     return controlNumber(wanted) + controlQueues();
   }
 
   private int controlQueues() {
-    return FeatureBits.has(offered, VIRTIO_NET_F_CTRL_VQ) ? 1 : 0;
+    return offered.has(VIRTIO_NET_F_CTRL_VQ) ? 1 : 0;
   }
 
-  private int controlNumber(long wanted) {
-    return FeatureBits.has(wanted & offered, VIRTIO_NET_F_MQ) ? 2 * wires.size() : CONTROL_QUEUE;
+  private int controlNumber(Features wanted) {
+    return wanted.among(offered).has(VIRTIO_NET_F_MQ) ? 2 * wires.size() : CONTROL_QUEUE;
   }
 
   @Override
@@ -486,7 +485,7 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   @Override
-  public int queueSize(int queue, long wanted) {
+  public int queueSize(int queue, Features wanted) {
     if (queue >= queues(wanted)) {
       return 0;
     }
@@ -546,7 +545,7 @@ public final class VirtioNet implements VirtioDevice {
     NetQueue commands =
         new NetQueue(into.memory(), ControlQueue.MAX_SIZE, CONTROL_QUEUE, "control", events);
     control = new ControlQueue(commands, events, filter, new Orders());
-    numberControl(0);
+    numberControl(Features.NONE);
   }
 
   /** What the driver's commands change beside the filter. */
@@ -557,8 +556,8 @@ public final class VirtioNet implements VirtioDevice {
     }
 
     @Override
-    public void leaveToDriver(long offloads) {
-      VirtioNet.this.leaveToDriver(offloads);
+    public void leaveToDriver(Features taken) {
+      VirtioNet.this.leaveToDriver(taken);
     }
 
     @Override
@@ -568,32 +567,32 @@ public final class VirtioNet implements VirtioDevice {
   }
 
   /** The control queue follows the pairs that the driver knows of. */
-  private void numberControl(long agreed) {
+  private void numberControl(Features agreed) {
     controlNumber = transport.choosesQueues() ? 2 * wires.size() : controlNumber(agreed);
     control.queue().renumber(controlNumber);
   }
 
   @Override
-  public void featuresAgreed(long agreed) {
+  public void featuresAgreed(Features agreed) {
     features = agreed;
-    long holding = NetFeatures.consistent(LegacyNet.translated(agreed));
+    Features holding = NetFeatures.consistent(LegacyNet.translated(agreed));
     numberControl(agreed);
     pairs.agreed(
-        FeatureBits.has(agreed, VIRTIO_NET_F_MQ),
-        LegacyNet.headerBytes(agreed),
-        FeatureBits.has(holding, VIRTIO_NET_F_MRG_RXBUF),
+        agreed.has(VIRTIO_NET_F_MQ),
+        NetHeader.bytes(agreed),
+        holding.has(VIRTIO_NET_F_MRG_RXBUF),
         NetFeatures.hostWork(holding));
     leaveToDriver(holding);
-    if (FeatureBits.has(holding, VIRTIO_NET_F_MTU)) {
+    if (holding.has(VIRTIO_NET_F_MTU)) {
       limit.mtu(config.mtu().orElseThrow());
     }
-    filter.filterVlans(FeatureBits.has(holding, VIRTIO_NET_F_CTRL_VLAN));
+    filter.filterVlans(holding.has(VIRTIO_NET_F_CTRL_VLAN));
     control.features(holding);
   }
 
   /** What the driver takes: as negotiated, or as it has said by a command. */
-  private void leaveToDriver(long offloads) {
-    pairs.accept(NetFeatures.guestWork(NetFeatures.consistent(offloads)));
+  private void leaveToDriver(Features taken) {
+    pairs.accept(NetFeatures.guestWork(NetFeatures.consistent(taken)));
   }
 
   @Override
@@ -618,10 +617,10 @@ public final class VirtioNet implements VirtioDevice {
             descriptorArea,
             driverArea,
             deviceArea,
-            FeatureBits.has(features, VIRTIO_F_EVENT_IDX),
-            FeatureBits.has(features, VIRTIO_F_INDIRECT_DESC),
+            features.has(VIRTIO_F_EVENT_IDX),
+            features.has(VIRTIO_F_INDIRECT_DESC),
             from);
-    started.ring().notifyOnEmpty(FeatureBits.has(features, VIRTIO_F_NOTIFY_ON_EMPTY));
+    started.ring().notifyOnEmpty(features.has(VIRTIO_F_NOTIFY_ON_EMPTY));
     started.check();
     if (queue == controlNumber) {
       commanded = true; // What was offered before DRIVER_OK may never be kicked for.
@@ -647,12 +646,12 @@ public final class VirtioNet implements VirtioDevice {
 
   @Override
   public void reset() {
-    features = 0;
+    features = Features.NONE;
     pairs.reset();
     limit.none();
     control.queue().ring().reset();
-    numberControl(0);
-    control.features(0);
+    numberControl(Features.NONE);
+    control.features(Features.NONE);
     commanded = false;
     announcing = false;
     announcementWanted = false;

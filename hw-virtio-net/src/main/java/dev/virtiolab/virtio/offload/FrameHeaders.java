@@ -5,8 +5,9 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * Where the headers of a frame are: Ethernet with up to two tags, IPv4 or IPv6, TCP or UDP. Each
- * length that a header names is checked against the frame before it is used.
+ * Where the headers of a frame are: Ethernet with up to two tags, IPv4 or IPv6, TCP or UDP; or
+ * those of what a tunnel carries, from IP on. Each length that a header names is checked against
+ * the frame before it is used.
  */
 final class FrameHeaders {
   static final int TCP = 6;
@@ -99,6 +100,17 @@ final class FrameHeaders {
       case TYPE_IPV6 -> findInIpv6(frame, offset, length);
       default -> false;
     };
+  }
+
+  /** Likewise, beginning with the IP header at {@code at}, wherever that is said to be. */
+  boolean findFrom(MemorySegment frame, long offset, int length, int at) {
+    network = at;
+    if (at >= length) {
+      return false;
+    }
+    return u8(frame, offset + at) >>> 4 == 4
+        ? findInIpv4(frame, offset, length)
+        : findInIpv6(frame, offset, length);
   }
 
   private boolean findInIpv4(MemorySegment frame, long offset, int length) {

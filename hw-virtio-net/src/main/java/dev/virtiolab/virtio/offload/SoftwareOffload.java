@@ -16,7 +16,9 @@ import java.nio.ByteOrder;
  *
  * <p>TCP is cut into segments and a run of UDP datagrams into datagrams, each whole with headers
  * and checksums of its own; a datagram that is too long (GSO_UDP) into fragments of IP, with the
- * checksum of the whole. The frame stays where it is, and unchanged, until the last piece is made.
+ * checksum of the whole. What a UDP tunnel carries is cut in the same way, and each piece gets the
+ * tunnel's headers, whatever is between them: of these only lengths, IDs and checksums are
+ * understood. The frame stays where it is, and unchanged, until the last piece is made.
  *
  * <p>One thread; nothing is allocated per frame.
  */
@@ -47,7 +49,17 @@ public final class SoftwareOffload {
   private static final int UDP_LENGTH = 4;
   private static final int UDP_CHECKSUM = 6;
 
+  /** The headers in front of the payload: of a tunnel's frame, those that it carries. */
   private final FrameHeaders headers = new FrameHeaders();
+
+  /** The headers of the tunnel. */
+  private final FrameHeaders outer = new FrameHeaders();
+
+  /** Whether there is one. */
+  private boolean tunnelled;
+
+  /** Whether it has a checksum of its own. */
+  private boolean outerChecksum;
 
   private MemorySegment frame;
   private long offset;
@@ -75,11 +87,12 @@ public final class SoftwareOffload {
    * change.
    *
    * @param work what is left to do: not {@link Offload#NONE}
-   * @return false if the fields of {@code work} do not fit the frame: then there is nothing to do
+   * @param tunnel where the headers of a tunnel are, if {@code work} speaks of one
+   * @return false if these fields do not fit the frame: then there is nothing to do
    */
-  public boolean begin(MemorySegment memory, long at, int bytes, long work) {
+  public boolean begin(MemorySegment memory, long at, int bytes, long work, int tunnel) {
     pending = false;
-    if (!fits(memory, at, bytes, work)) {
+    if (!fits(memory, at, bytes, work, tunnel)) {
       return false;
     }
     frame = memory;
@@ -104,6 +117,7 @@ public final class SoftwareOffload {
       default -> {
         headerBytes = headers.payload();
         pieceBytes = Offload.gsoSize(work);
+        outerChecksum = tunnelled && hasOuterChecksum();
       }
     }
     next = headerBytes;
@@ -113,21 +127,26 @@ public final class SoftwareOffload {
   /**
    * Whether the fields of {@code work} are true of the frame: what lies outside, names another
    * protocol or would make no progress is not (virtio v1.4, 5.1.6.2: hdr_len is not looked at).
+   *
+   * @param tunnel as {@link #begin} takes it
    */
-  public boolean fits(MemorySegment memory, long at, int bytes, long work) {
+  public boolean fits(MemorySegment memory, long at, int bytes, long work, int tunnel) {
     int start = Offload.csumStart(work);
     int field = Offload.csumOffset(work);
+    if (Offload.kinds(work) < 0) {
+      return false;
+    }
     if (Offload.needsCsum(work)
         && (start < ETHERNET_HEADER_BYTES || start + field + Short.BYTES > bytes)) {
       return false;
     }
-    int type = Offload.gsoType(work) & ~Offload.GSO_ECN;
+    int type = Offload.plainType(Offload.gsoType(work));
     if (type == Offload.GSO_NONE) {
       return true;
     }
     if (!Offload.needsCsum(work)
         || Offload.gsoSize(work) == 0
-        || !headers.find(memory, at, bytes)
+        || !find(memory, at, bytes, work, tunnel)
         || headers.transport() != start) {
       return false;
     }
@@ -144,6 +163,38 @@ public final class SoftwareOffload {
     };
   }
 
+  /**
+   * Finds the headers, and holds the tunnel's offsets against them: a tunnel's own headers are
+   * where they are said to be, and what it carries is behind them. What is between is the tunnel's.
+   */
+  private boolean find(MemorySegment memory, long at, int bytes, long work, int tunnel) {
+    int type = Offload.gsoType(work);
+    tunnelled = Offload.isTunnel(type);
+    if (!tunnelled) {
+      return headers.find(memory, at, bytes);
+    }
+    int carried = Offload.innerNetwork(tunnel);
+    if (!outer.find(memory, at, bytes)
+        || outer.protocol() != FrameHeaders.UDP
+        || outer.transport() != Offload.outerTransport(tunnel)
+        || outer.payload() > carried
+        || !headers.findFrom(memory, at, bytes, carried)) {
+      return false;
+    }
+    int named = (type & Offload.GSO_UDP_TUNNEL_IPV4) != 0 ? 4 : 6;
+    return named == outer.version() || named == headers.version();
+  }
+
+  /**
+   * A driver that leaves it to nobody has put 0 there, by which there is none (RFC 768, and RFC
+   * 6935 for tunnels over IPv6), or what is right for pieces of one length (5.1.6.2.1): the last
+   * may be shorter, so it is made anew for all.
+   */
+  private boolean hasOuterChecksum() {
+    return (Offload.flags(word) & Offload.TUNNEL_CSUM_PARTIAL) != 0
+        || u16(frame, offset + outer.transport() + UDP_CHECKSUM) != 0;
+  }
+
   /** Completes a checksum in place, where that is all that is left to do, and {@link #fits}. */
   public void complete(MemorySegment memory, long at, int bytes, long work) {
     InternetChecksum.complete(memory, at, bytes, Offload.csumStart(work), Offload.csumOffset(work));
@@ -154,9 +205,19 @@ public final class SoftwareOffload {
     return headers.payload();
   }
 
-  /** 4 or 6, of the frame that {@link #fits} found to fit. */
+  /** The IP version of the tunnel, which {@link #fits} found to fit. */
+  public int outerIpVersion() {
+    return outer.version();
+  }
+
+  /** 4 or 6, of the frame that {@link #fits} found to fit; of what a tunnel carries. */
   public int ipVersion() {
     return headers.version();
+  }
+
+  /** {@code work}, which {@link #fits} found to fit, as a wire has it: it names the outer IP. */
+  public long forWire(long work) {
+    return Offload.isTunnel(Offload.gsoType(work)) ? Offload.overIp(work, outer.version()) : work;
   }
 
   /** Whether there is a piece to make still. */
@@ -200,17 +261,10 @@ public final class SoftwareOffload {
   }
 
   private void segment(MemorySegment target, long at, int bytes, boolean last) {
-    long network = at + headers.network();
+    int end = headerBytes + bytes;
     long transport = at + headers.transport();
-    int transportBytes = headerBytes - headers.transport() + bytes;
-    setNetworkLength(target, network, headers.transport() - headers.network() + transportBytes);
-    if (headers.version() == 4) {
-      put16(target, network + IPV4_ID, u16(target, network + IPV4_ID) + piece);
-      sealIpv4(target, network);
-    }
-    int checksum;
+    sealNetwork(headers, target, at, end);
     if (headers.protocol() == FrameHeaders.TCP) {
-      checksum = TCP_CHECKSUM;
       int sequence = target.get(BE32, transport + TCP_SEQUENCE) + piece * pieceBytes;
       target.set(BE32, transport + TCP_SEQUENCE, sequence);
       int flags = target.get(ValueLayout.JAVA_BYTE, transport + TCP_FLAGS);
@@ -218,15 +272,23 @@ public final class SoftwareOffload {
       flags &= last ? -1 : ~TCP_FIN_PSH;
       flags &= piece == 0 ? -1 : ~TCP_CWR;
       target.set(ValueLayout.JAVA_BYTE, transport + TCP_FLAGS, (byte) flags);
+      sealTransport(headers, TCP_CHECKSUM, target, at, end);
     } else {
-      checksum = UDP_CHECKSUM;
-      put16(target, transport + UDP_LENGTH, transportBytes);
+      put16(target, transport + UDP_LENGTH, end - headers.transport());
+      sealTransport(headers, UDP_CHECKSUM, target, at, end);
     }
-    put16(target, transport + checksum, 0);
-    long sum = pseudoHeader(target, network, transportBytes);
-    int value =
-        InternetChecksum.finish(sum + InternetChecksum.sum(target, transport, transportBytes));
-    put16(target, transport + checksum, value == 0 ? 0xffff : value);
+    if (tunnelled) {
+      sealTunnel(target, at, end);
+    }
+  }
+
+  /** Last, since its checksum covers what it carries. */
+  private void sealTunnel(MemorySegment target, long at, int end) {
+    sealNetwork(outer, target, at, end);
+    put16(target, at + outer.transport() + UDP_LENGTH, end - outer.transport());
+    if (outerChecksum) {
+      sealTransport(outer, UDP_CHECKSUM, target, at, end);
+    }
   }
 
   /** RFC 791, 3.2 and RFC 8200, 4.5. */
@@ -238,7 +300,7 @@ public final class SoftwareOffload {
     }
     int fragmentOffset = next - headerBytes;
     int networkBytes = headerBytes - headers.network() + extra() + bytes;
-    setNetworkLength(target, network, networkBytes);
+    setNetworkLength(headers, target, network, networkBytes);
     if (headers.version() == 4) {
       put16(target, network + IPV4_FRAGMENT, fragmentOffset / 8 | (last ? 0 : IPV4_MORE_FRAGMENTS));
       sealIpv4(target, network);
@@ -251,15 +313,26 @@ public final class SoftwareOffload {
     target.set(BE32, header + 4, fragmentId);
   }
 
-  private void setNetworkLength(MemorySegment target, long network, int bytes) {
-    if (headers.version() == 4) {
+  /** The IP header of a piece that ends at {@code end}. */
+  private void sealNetwork(FrameHeaders of, MemorySegment target, long at, int end) {
+    long network = at + of.network();
+    setNetworkLength(of, target, network, end - of.network());
+    if (of.version() == 4) {
+      put16(target, network + IPV4_ID, u16(target, network + IPV4_ID) + piece);
+      sealIpv4(target, network);
+    }
+  }
+
+  private static void setNetworkLength(
+      FrameHeaders of, MemorySegment target, long network, int bytes) {
+    if (of.version() == 4) {
       put16(target, network + IPV4_TOTAL_LENGTH, bytes);
     } else {
       put16(target, network + IPV6_PAYLOAD_LENGTH, bytes - FrameHeaders.IPV6_HEADER_BYTES);
     }
   }
 
-  private void sealIpv4(MemorySegment target, long network) {
+  private static void sealIpv4(MemorySegment target, long network) {
     int bytes = (target.get(ValueLayout.JAVA_BYTE, network) & 0xf) * 4;
     put16(target, network + IPV4_CHECKSUM, 0);
     put16(
@@ -268,13 +341,27 @@ public final class SoftwareOffload {
         InternetChecksum.finish(InternetChecksum.sum(target, network, bytes)));
   }
 
+  /** The checksum of TCP or UDP, in a piece that is else complete. */
+  private static void sealTransport(
+      FrameHeaders of, int field, MemorySegment target, long at, int end) {
+    long transport = at + of.transport();
+    int bytes = end - of.transport();
+    put16(target, transport + field, 0);
+    long sum =
+        pseudoHeader(of, target, at + of.network(), bytes)
+            + InternetChecksum.sum(target, transport, bytes);
+    int checksum = InternetChecksum.finish(sum);
+    put16(target, transport + field, checksum == 0 ? 0xffff : checksum);
+  }
+
   /** RFC 9293, 3.1 and RFC 8200, 8.1: addresses, protocol and length. */
-  private long pseudoHeader(MemorySegment target, long network, int transportBytes) {
+  private static long pseudoHeader(
+      FrameHeaders of, MemorySegment target, long network, int transportBytes) {
     long addresses =
-        headers.version() == 4
+        of.version() == 4
             ? InternetChecksum.sum(target, network + IPV4_ADDRESSES, 8)
             : InternetChecksum.sum(target, network + IPV6_ADDRESSES, 32);
-    return addresses + headers.protocol() + transportBytes;
+    return addresses + of.protocol() + transportBytes;
   }
 
   private static int u16(MemorySegment memory, long at) {

@@ -2,6 +2,7 @@ package dev.virtiolab.virtio.transport;
 
 import dev.virtiolab.virtio.feature.DeviceStatus;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.feature.Negotiation;
 import java.util.Objects;
 
@@ -26,7 +27,7 @@ final class CommonConfig {
     void resetDevice();
 
     /** FEATURES_OK stuck, or a driver of the legacy interface begins to use the device. */
-    void featuresAgreed(long features);
+    void featuresAgreed(Features features);
 
     /** The driver broke a rule that only a reset mends. */
     void needsReset();
@@ -60,7 +61,7 @@ final class CommonConfig {
     negotiation = new Negotiation(device.offeredFeatures(), device.requiredFeatures());
     legacyOffered =
         LOW_WORD
-            & (device.offeredFeatures()
+            & (device.offeredFeatures().low()
                 | device.legacy().features()
                 | FeatureBits.VIRTIO_F_ANY_LAYOUT
                 | FeatureBits.VIRTIO_F_BAD_FEATURE);

@@ -1,5 +1,6 @@
 package dev.virtiolab.virtio.transport;
 
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.queue.QueueResume;
 
 /**
@@ -15,10 +16,10 @@ public interface VirtioDevice {
   /** Base class, subclass and programming interface of the PCI function, in 24 bits. */
   int pciClass();
 
-  /** Feature bits 0 to 63 that work. */
-  long offeredFeatures();
+  /** Feature bits that work. */
+  Features offeredFeatures();
 
-  /** The bits of them without which the device refuses FEATURES_OK. */
+  /** Those of them, of bits 0 to 63, without which the device refuses FEATURES_OK. */
   long requiredFeatures();
 
   /** What it is to drivers that came before version 1. */
@@ -31,7 +32,7 @@ public interface VirtioDevice {
    * Number of virtqueues that there are for a driver that has written {@code features}: what {@code
    * num_queues} reads. From 1 to {@link #queues()}.
    */
-  int queues(long features);
+  int queues(Features features);
 
   /** The largest size of any queue, in descriptors: a power of two, at most 32768. */
   int maxQueueSize();
@@ -40,7 +41,7 @@ public interface VirtioDevice {
    * The largest size of one queue, in descriptors: a power of two, at most {@link #maxQueueSize()};
    * 0 where there is no such queue for a driver that has written {@code features}.
    */
-  int queueSize(int queue, long features);
+  int queueSize(int queue, Features features);
 
   /** Bytes of device configuration that exist. */
   int configBytes();
@@ -62,7 +63,7 @@ public interface VirtioDevice {
    * legacy interface has no such bit and does not accept VIRTIO_F_VERSION_1: what it accepts holds
    * when it begins to use the device, and may be said anew until it sets DRIVER_OK.
    */
-  void featuresAgreed(long features);
+  void featuresAgreed(Features features);
 
   /**
    * A queue that the driver has enabled goes live. Its size is a power of two within {@link

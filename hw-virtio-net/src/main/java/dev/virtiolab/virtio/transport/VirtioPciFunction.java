@@ -22,6 +22,7 @@ import dev.virtiolab.pci.function.PciFunction;
 import dev.virtiolab.pci.function.ResetKind;
 import dev.virtiolab.pci.memory.BusMemory;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -96,8 +97,7 @@ public final class VirtioPciFunction extends PciFunction {
         express ? ConfigSpace.EXPRESS_BYTES : ConfigSpace.CONVENTIONAL_BYTES,
         messages,
         pin);
-    if (kind.isLegacy()
-        && FeatureBits.has(device.offeredFeatures(), FeatureBits.VIRTIO_F_ACCESS_PLATFORM)) {
+    if (kind.isLegacy() && device.offeredFeatures().has(FeatureBits.VIRTIO_F_ACCESS_PLATFORM)) {
       throw new IllegalArgumentException(
           "VIRTIO_F_ACCESS_PLATFORM with a legacy interface, which has no such bit");
     }
@@ -233,8 +233,8 @@ public final class VirtioPciFunction extends PciFunction {
     }
   }
 
-  /** The features that hold, 0 before FEATURES_OK; any thread. */
-  public long negotiatedFeatures() {
+  /** The features that hold, none before FEATURES_OK; any thread. */
+  public Features negotiatedFeatures() {
     lock().lock();
     try {
       return common.negotiation().negotiated();
@@ -596,8 +596,8 @@ public final class VirtioPciFunction extends PciFunction {
     }
 
     @Override
-    public void featuresAgreed(long features) {
-      memory.choose(FeatureBits.has(features, FeatureBits.VIRTIO_F_ACCESS_PLATFORM));
+    public void featuresAgreed(Features features) {
+      memory.choose(features.has(FeatureBits.VIRTIO_F_ACCESS_PLATFORM));
       device.featuresAgreed(features);
     }
 

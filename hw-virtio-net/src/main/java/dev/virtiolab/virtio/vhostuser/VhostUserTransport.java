@@ -16,6 +16,7 @@ import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.Poll;
 import dev.virtiolab.posix.Uninterruptibly;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.queue.QueueResume;
 import dev.virtiolab.virtio.queue.SplitQueueLayout;
 import dev.virtiolab.virtio.transport.VirtioDevice;
@@ -222,9 +223,9 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
     return running != 0;
   }
 
-  /** What GET_FEATURES answers. */
+  /** What GET_FEATURES answers: 64 bits, and so none of those beyond. */
   long offered() {
-    return device.offeredFeatures() & ~WITHHELD | F_PROTOCOL_FEATURES | F_LOG_ALL;
+    return device.offeredFeatures().low() & ~WITHHELD | F_PROTOCOL_FEATURES | F_LOG_ALL;
   }
 
   /** SET_PROTOCOL_FEATURES. */
@@ -252,7 +253,7 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
       }
       device.reset();
       if (bits != 0) {
-        device.featuresAgreed(bits);
+        device.featuresAgreed(Features.of(bits));
       }
       memory.translate(FeatureBits.has(bits, VIRTIO_F_ACCESS_PLATFORM));
       asked.clear();

@@ -21,13 +21,6 @@ class GoldenDumpTest {
   private static final List<Difference> NO_ROM =
       List.of(new Difference("BARrom rom size=0x40000 flagsreadback=0xfffc0000", "BARrom none"));
 
-  /** Bits 65 to 68: offloads of UDP tunnels. */
-  private static final List<Difference> FEATURES =
-      List.of(
-          new Difference(
-              "device_feature sel0..3: 30bfffa7 01c00101 0000001e 00000000",
-              "device_feature sel0..3: 30bfffa7 01c00101 00000000 00000000"));
-
   private enum Place {
     ROOT_BUS("q35-rootbus-modern.txt", "extended space: all 0xff"),
     ROOT_PORT("q35-rootport-default-pcie.txt", "extended space: nonzero bytes beyond last cap: []"),
@@ -120,7 +113,9 @@ class GoldenDumpTest {
         nic.write(0, 4, select);
         long word = nic.read(4, 4);
         words.append(String.format(" %08x", word));
-        for (int bit = 0; bit < 32; bit++) {
+        for (int bit = 0;
+            bit < 32 && select < 2;
+            bit++) { // The recording names those of two words.
           if ((word >>> bit & 1) != 0) {
             bits.add(Integer.toString(32 * select + bit));
           }
@@ -155,7 +150,7 @@ class GoldenDumpTest {
         isr.append(String.format(" %02x", b));
       }
       ours.add(isr.toString());
-      GoldenText.compare(place.golden.section("BAR4 common cfg window"), FEATURES, ours);
+      GoldenText.compare(place.golden.section("BAR4 common cfg window"), List.of(), ours);
     }
   }
 

@@ -69,6 +69,18 @@ class AllocationTest {
     traffic.measure(3, 3, 3);
   }
 
+  /** Likewise in a tunnel, with a checksum of its own. */
+  @Test
+  void tunnelsThatAreCutAllocateNothing() {
+    Packets.Tunnelled tunnelled = Packets.tunnelled(4, 0, 0, new byte[8], SEGMENTS, true, true);
+    Traffic traffic =
+        new Traffic(
+            CSUM | TSO4 | FeatureBits.VIRTIO_NET_F_HOST_TSO6 | FeatureBits.VIRTIO_NET_F_HOST_USO,
+            1);
+    traffic.tunnel(tunnelled);
+    traffic.measure(3, 3, 3);
+  }
+
   @Test
   void checksumsThatAreCompletedAllocateNothing() {
     Traffic traffic = new Traffic(CSUM | FeatureBits.VIRTIO_NET_F_MRG_RXBUF, 1);
@@ -86,6 +98,11 @@ class AllocationTest {
     private final VirtioNet device;
     private final VirtioPciFunction function;
     private int bufferBytes = 2048;
+
+    /** Feature bits 64 to 95. */
+    private long thirdWord;
+
+    private int headerBytes = 12;
     private int sendBytes = FRAME_BYTES;
 
     Traffic(long features, int pairs) {
@@ -108,7 +125,8 @@ class AllocationTest {
     /** What goes both ways. */
     void frame(byte[] bytes, long work) {
       MemorySegment ram = memory.regions().getFirst().segment();
-      MemorySegment.copy(bytes, 0, ram, ValueLayout.JAVA_BYTE, 0x10_0000 + 12, bytes.length);
+      MemorySegment.copy(
+          bytes, 0, ram, ValueLayout.JAVA_BYTE, 0x10_0000 + headerBytes, bytes.length);
       ram.set(ValueLayout.JAVA_BYTE, 0x10_0000, (byte) Offload.flags(work));
       ram.set(ValueLayout.JAVA_BYTE, 0x10_0001, (byte) Offload.gsoType(work));
       ram.set(ValueLayout.JAVA_SHORT, 0x10_0004, (short) Offload.gsoSize(work));
@@ -120,6 +138,19 @@ class AllocationTest {
         wire.length = bytes.length;
         wire.work = work;
       }
+    }
+
+    /** Goes both ways, by a driver that accepts tunnels for what it sends. */
+    void tunnel(Packets.Tunnelled tunnelled) {
+      thirdWord = 0b11000;
+      headerBytes = 24;
+      int type = Offload.GSO_TCPV4 | Offload.GSO_UDP_TUNNEL_IPV4;
+      frame(tunnelled.frame(), Offload.of(9, type, 1400, tunnelled.innerTransport(), 16));
+      MemorySegment ram = memory.regions().getFirst().segment();
+      ram.set(ValueLayout.JAVA_SHORT, 0x10_0014, (short) tunnelled.outerTransport());
+      ram.set(ValueLayout.JAVA_SHORT, 0x10_0016, (short) tunnelled.innerNetwork());
+      wires.getFirst().tunnel =
+          Offload.tunnel(tunnelled.outerTransport(), tunnelled.innerNetwork());
     }
 
     /**
@@ -135,9 +166,11 @@ class AllocationTest {
       function.configWrite(4, 2, 6);
       write(function, 0x14, 1, 3);
       write(function, 8, 4, 0);
-      write(function, 0xc, 4, features);
+      write(function, 0xc, 4, features & 0xffff_ffffL);
       write(function, 8, 4, 1);
-      write(function, 0xc, 4, 1);
+      write(function, 0xc, 4, 1 | features >>> 32);
+      write(function, 8, 4, 2);
+      write(function, 0xc, 4, thirdWord);
       write(function, 0x14, 1, 0xb);
       boolean eventIdx = FeatureBits.has(features, FeatureBits.VIRTIO_F_EVENT_IDX);
       DriverRing[] rings = new DriverRing[2 * wires.size()];
@@ -168,7 +201,7 @@ class AllocationTest {
       for (int round = 0; round < rounds; round++) {
         for (int queue = 0; queue < rings.length; queue += 2) {
           for (int i = 0; i < frames; i++) {
-            rings[queue + 1].begin().readable(0x10_0000, 12 + sendBytes).offer();
+            rings[queue + 1].begin().readable(0x10_0000, headerBytes + sendBytes).offer();
           }
           for (int i = 0; i < frames * buffers; i++) {
             rings[queue].begin().writable(0x20_0000, bufferBytes).offer();
@@ -216,6 +249,7 @@ class AllocationTest {
     private int waiting;
     private int length = FRAME_BYTES;
     private long work;
+    private int tunnel;
 
     @Override
     public int maxFrameLength() {
@@ -254,6 +288,11 @@ class AllocationTest {
     @Override
     public long peekedOffload() {
       return work;
+    }
+
+    @Override
+    public int peekedTunnel() {
+      return tunnel;
     }
 
     @Override

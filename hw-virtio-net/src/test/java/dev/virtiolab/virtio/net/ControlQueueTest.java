@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 class ControlQueueTest {
   private static final long SEED = Long.getLong("virtiolab.seed", System.nanoTime());
 
-  private static final long ALL = NetFeatures.USUAL | FeatureBits.VIRTIO_F_VERSION_1;
+  private static final long ALL = NetFeatures.USUAL.low() | FeatureBits.VIRTIO_F_VERSION_1;
 
   private static final int OK = 0;
   private static final int ERR = 1;
@@ -334,7 +334,7 @@ class ControlQueueTest {
   void withoutTheFeatureThereIsNoControlQueue() {
     reopen(
         new VirtioNet.Config(TestNic.MAC, OptionalInt.empty(), false, false)
-            .withFeatures(NetFeatures.USUAL & ~FeatureBits.VIRTIO_NET_F_CTRL_VQ));
+            .withFeatures(NetFeatures.USUAL.without(FeatureBits.VIRTIO_NET_F_CTRL_VQ)));
     assertEquals(2, nic.read(0x12, 2));
     nic.select(2);
     assertEquals(0, nic.read(0x18, 2));
@@ -361,7 +361,7 @@ class ControlQueueTest {
             OptionalInt.empty(),
             false,
             false,
-            NetFeatures.USUAL | FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX,
+            NetFeatures.USUAL.with(FeatureBits.VIRTIO_NET_F_SPEED_DUPLEX),
             OptionalInt.of(25_000)));
     assertEquals(25_000, nic.read(TestNic.DEVICE + 0xc, 4));
     assertEquals(1, nic.read(TestNic.DEVICE + 0x10, 1));

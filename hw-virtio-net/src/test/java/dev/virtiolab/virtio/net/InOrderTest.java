@@ -25,7 +25,7 @@ class InOrderTest {
   private final TestNic nic =
       TestNic.of(
           new VirtioNet.Config(TestNic.MAC, OptionalInt.empty(), false, false)
-              .withFeatures(NetFeatures.USUAL | IN_ORDER));
+              .withFeatures(NetFeatures.USUAL.with(IN_ORDER)));
 
   @AfterEach
   void close() {

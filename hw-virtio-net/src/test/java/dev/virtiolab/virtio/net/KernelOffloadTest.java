@@ -2,23 +2,15 @@ package dev.virtiolab.virtio.net;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.virtiolab.net.ForwardingBackend;
-import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.net.TapBackend;
-import dev.virtiolab.pci.function.InterruptPin;
-import dev.virtiolab.pci.memory.PhysicalMemory;
 import dev.virtiolab.posix.fixture.Requirements;
 import dev.virtiolab.virtio.feature.FeatureBits;
-import dev.virtiolab.virtio.fixture.DriverRing;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.fixture.Packets;
 import dev.virtiolab.virtio.fixture.TestNic;
-import dev.virtiolab.virtio.transport.VirtioPciFunction;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
@@ -26,11 +18,8 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
-import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -45,9 +34,6 @@ class KernelOffloadTest {
   private static final int TIMEOUT_MILLIS = 20_000;
   private static final int OWN_PORT = 4711;
   private static final int SEGMENT = 1000;
-  private static final byte[] OWN_MAC = {2, 0, 0, 0, 0, 1};
-  private static final long BUFFER = 0x10_0000;
-  private static final long RX_BUFFERS = 0x20_0000;
   private static final long FEATURES =
       FeatureBits.VIRTIO_F_VERSION_1
           | FeatureBits.VIRTIO_NET_F_CSUM
@@ -61,131 +47,56 @@ class KernelOffloadTest {
   private static final int PSH = 8;
   private static final int ACK = 0x10;
 
-  /** A wire that does nothing with frames but carry them. */
-  private static final class Plain extends ForwardingBackend {
-    Plain(NetBackend inner) {
-      super(inner);
-    }
-  }
-
-  private final PhysicalMemory memory = PhysicalMemory.allocate(4 << 20);
-  private final MemorySegment ram = memory.regions().getFirst().segment();
   private final byte[] payload = TestNic.frame(4000, 5);
   private TapBackend tap;
   private byte[] station;
-  private VirtioNet device;
-  private VirtioPciFunction function;
-  private DriverRing receive;
-  private DriverRing transmit;
+  private WireDriver driver;
 
   @BeforeEach
   void makeTheInterface() throws IOException, InterruptedException {
     Requirements.assumeTap();
     Requirements.assumeProgram("ip", "iproute2");
     tap = TapBackend.open("");
-    String text = Files.readString(Path.of("/sys/class/net", tap.name(), "address")).trim();
-    station = new byte[6];
-    for (int i = 0; i < 6; i++) {
-      station[i] = (byte) Integer.parseInt(text.substring(3 * i, 3 * i + 2), 16);
-    }
-    ip("link", "set", tap.name(), "addrgenmode", "none", "up");
-    ip("address", "add", "198.18.79.1/30", "dev", tap.name());
-    ip("address", "add", "fd00:79::1/64", "nodad", "dev", tap.name());
+    station = KernelInterfaces.mac(tap.name());
+    KernelInterfaces.ip("link", "set", tap.name(), "addrgenmode", "none", "up");
+    KernelInterfaces.ip("address", "add", "198.18.79.1/30", "dev", tap.name());
+    KernelInterfaces.addIpv6(tap.name(), "fd00:79::1");
     for (String neighbour : new String[] {"198.18.79.2", "fd00:79::2"}) {
-      ip("neigh", "add", neighbour, "dev", tap.name(), "lladdr", "02:00:00:00:00:01");
+      KernelInterfaces.ip(
+          "neigh", "add", neighbour, "dev", tap.name(), "lladdr", "02:00:00:00:00:01");
     }
   }
 
   @AfterEach
   void close() {
+    if (driver != null) {
+      driver.close();
+    }
     if (tap != null) {
       tap.close();
     }
-    memory.close();
-  }
-
-  private static void ip(String... arguments) throws IOException, InterruptedException {
-    String[] command = new String[arguments.length + 1];
-    command[0] = "ip";
-    System.arraycopy(arguments, 0, command, 1, arguments.length);
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String output = new String(process.getInputStream().readAllBytes());
-    assertEquals(0, process.waitFor(), Arrays.toString(command) + ": " + output);
   }
 
   // ---- the driver
 
   private void start(boolean software) {
-    device =
-        new VirtioNet(
-            new VirtioNet.Config(OWN_MAC, OptionalInt.empty(), false, false),
-            software ? new Plain(tap) : tap);
-    function =
-        VirtioPciFunction.conventional(
-            device,
-            memory.busView(),
-            memory.busView(),
-            (address, data) -> {},
-            InterruptPin.UNCONNECTED);
-    function.configWrite(4, 2, 6);
-    write(0x14, 1, 3);
-    write(8, 4, 0);
-    write(0xc, 4, FEATURES & 0xffff_ffffL);
-    write(8, 4, 1);
-    write(0xc, 4, FEATURES >>> 32);
-    write(0x14, 1, 0xb);
-    receive = enable(0);
-    transmit = enable(1);
-    write(0x14, 1, 0xf);
-    assertEquals(0xf, function.deviceStatus());
-    for (int i = 0; i < 64; i++) {
-      receive.begin().writable(RX_BUFFERS + 2048L * i, 2048).offer();
-    }
-    receive.publish();
-  }
-
-  private DriverRing enable(int queue) {
-    DriverRing ring = new DriverRing(ram, 0, 0x1_0000L * (queue + 1), 256, false);
-    write(0x16, 2, queue);
-    write(0x20, 8, ring.descriptorArea());
-    write(0x28, 8, ring.driverArea());
-    write(0x30, 8, ring.deviceArea());
-    write(0x1c, 2, 1);
-    return ring;
-  }
-
-  private void write(int offset, int width, long value) {
-    function.barWrite(4, offset, width, value);
+    driver = new WireDriver(tap, software, Features.of(FEATURES));
   }
 
   private void send(byte[] frame, long work) {
-    ram.asSlice(BUFFER, 12).fill((byte) 0);
-    ram.set(ValueLayout.JAVA_BYTE, BUFFER, (byte) Offload.flags(work));
-    ram.set(ValueLayout.JAVA_BYTE, BUFFER + 1, (byte) Offload.gsoType(work));
-    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 4, (short) Offload.gsoSize(work));
-    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 6, (short) Offload.csumStart(work));
-    ram.set(ValueLayout.JAVA_SHORT, BUFFER + 8, (short) Offload.csumOffset(work));
-    MemorySegment.copy(frame, 0, ram, ValueLayout.JAVA_BYTE, BUFFER + 12, frame.length);
-    transmit.begin().readable(BUFFER, 12 + frame.length).offer();
-    transmit.publish();
-    while (device.poll(8) > 0) {
-      // Until all pieces are out.
-    }
-    assertTrue(transmit.poll());
-    assertEquals(0, device.counters().drops());
+    driver.send(frame, work, 0);
   }
 
   /** The next TCP segment of the kernel's. */
   private byte[] awaitSegment(int version) {
     long start = System.nanoTime();
     while (System.nanoTime() - start < Duration.ofMillis(TIMEOUT_MILLIS).toNanos()) {
-      device.poll(8);
-      if (!receive.poll()) {
+      WireDriver.Received received = driver.next();
+      if (received == null) {
         Thread.onSpinWait();
         continue;
       }
-      long at = RX_BUFFERS + 2048L * receive.usedId() + 12;
-      byte[] frame = ram.asSlice(at, receive.usedLength() - 12).toArray(ValueLayout.JAVA_BYTE);
+      byte[] frame = received.frame();
       boolean tcp =
           version == 4
               ? Packets.u16(frame, 12) == 0x0800 && frame[23] == Packets.TCP
@@ -214,7 +125,7 @@ class KernelOffloadTest {
     byte[] to = address(version, 1).getAddress();
     int bytes = transportHeader.length + data.length;
     ByteBuffer out = ByteBuffer.allocate(transport(version) + bytes);
-    out.put(station).put(OWN_MAC).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
+    out.put(station).put(WireDriver.MAC).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
     if (version == 4) {
       out.putShort((short) 0x4500).putShort((short) (20 + bytes)).putInt(0x1234_0000);
       out.put((byte) 64).put((byte) protocol).putShort((short) 0).put(from).put(to);
@@ -256,7 +167,7 @@ class KernelOffloadTest {
   }
 
   private void assertWhoDidIt(boolean software) {
-    assertEquals(software, device.counters().workedOut() > 0);
+    assertEquals(software, driver.device().counters().workedOut() > 0);
   }
 
   // ---- what the kernel makes of them

@@ -17,6 +17,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.fixture.DriverRing;
 import dev.virtiolab.virtio.fixture.LegacyDriver;
 import dev.virtiolab.virtio.fixture.Packets;
@@ -66,7 +67,7 @@ class LegacyInterfaceTest {
     assertTrue(driver.works(MAC_AND_STATUS));
     assertTrue(driver.works(MAC_AND_STATUS | EVENT_IDX | FeatureBits.VIRTIO_F_INDIRECT_DESC));
     assertTrue(driver.works(MAC_AND_STATUS | MRG_RXBUF));
-    assertEquals(MAC_AND_STATUS | MRG_RXBUF, nic.function.negotiatedFeatures());
+    assertEquals(Features.of(MAC_AND_STATUS | MRG_RXBUF), nic.function.negotiatedFeatures());
     assertTrue(driver.works(0));
   }
 
@@ -143,7 +144,7 @@ class LegacyInterfaceTest {
   void gsoIsNotOfferedWithoutAllThatItStandsFor() {
     long gso = FeatureBits.VIRTIO_NET_F_GSO;
     assertEquals(gso, driver.read(DEVICE_FEATURES, 4) & gso);
-    long withoutUfo = NetFeatures.USUAL & ~FeatureBits.VIRTIO_NET_F_HOST_UFO;
+    Features withoutUfo = NetFeatures.USUAL.without(FeatureBits.VIRTIO_NET_F_HOST_UFO);
     use(TestNic.of(DeviceKind.TRANSITIONAL, config(OptionalInt.empty()).withFeatures(withoutUfo)));
     assertEquals(0, driver.read(DEVICE_FEATURES, 4) & gso);
   }
@@ -177,10 +178,10 @@ class LegacyInterfaceTest {
     nic.device.poll(8);
     assertEquals(1, nic.wire.sentCount());
     driver.write(DRIVER_FEATURES, 4, MAC_AND_STATUS | MRG_RXBUF);
-    assertEquals(MAC_AND_STATUS | MRG_RXBUF, nic.function.negotiatedFeatures());
+    assertEquals(Features.of(MAC_AND_STATUS | MRG_RXBUF), nic.function.negotiatedFeatures());
     driver.status(7);
     driver.write(DRIVER_FEATURES, 4, MAC_AND_STATUS);
-    assertEquals(MAC_AND_STATUS | MRG_RXBUF, nic.function.negotiatedFeatures());
+    assertEquals(Features.of(MAC_AND_STATUS | MRG_RXBUF), nic.function.negotiatedFeatures());
     assertEquals(MAC_AND_STATUS | MRG_RXBUF, driver.read(DRIVER_FEATURES, 4));
   }
 
@@ -415,7 +416,7 @@ class LegacyInterfaceTest {
     nic.start(TestNic.BASIC);
     driver.write(DRIVER_FEATURES, 4, MAC_AND_STATUS);
     driver.status(0xf);
-    assertEquals(TestNic.BASIC, nic.function.negotiatedFeatures());
+    assertEquals(Features.of(TestNic.BASIC), nic.function.negotiatedFeatures());
     nic.send(TestNic.frame(60, 1));
     nic.device.poll(8);
     assertEquals(1, nic.wire.sentCount(), "its header has 12 bytes");
@@ -432,7 +433,7 @@ class LegacyInterfaceTest {
     nic.accept(TestNic.BASIC);
     nic.status(0xf);
     assertEquals(7, nic.status(), "FEATURES_OK does not stick");
-    assertEquals(MAC_AND_STATUS, nic.function.negotiatedFeatures());
+    assertEquals(Features.of(MAC_AND_STATUS), nic.function.negotiatedFeatures());
     driver.send(TestNic.frame(60, 1));
     nic.device.poll(8);
     assertEquals(2, nic.wire.sentCount());
@@ -447,8 +448,8 @@ class LegacyInterfaceTest {
     nic.accept(0xffff_ffff_ffff_ffffL);
     driver.status(7);
     long offered = driver.read(DEVICE_FEATURES, 4);
-    assertEquals(0, nic.function.negotiatedFeatures() & ~offered);
-    assertEquals(0, nic.function.negotiatedFeatures() & FeatureBits.VIRTIO_NET_F_MTU);
+    assertEquals(Features.NONE, nic.function.negotiatedFeatures().without(offered));
+    assertFalse(nic.function.negotiatedFeatures().has(FeatureBits.VIRTIO_NET_F_MTU));
   }
 
   @Test

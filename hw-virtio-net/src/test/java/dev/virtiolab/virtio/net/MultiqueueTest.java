@@ -69,7 +69,7 @@ class MultiqueueTest {
             TestNic.ofPairs(
                 PAIRS,
                 new VirtioNet.Config(TestNic.MAC, OptionalInt.empty(), false, false)
-                    .withFeatures(NetFeatures.USUAL & ~FeatureBits.VIRTIO_NET_F_CTRL_VQ))) {
+                    .withFeatures(NetFeatures.USUAL.without(FeatureBits.VIRTIO_NET_F_CTRL_VQ)))) {
       assertEquals(0, one.offered() & FeatureBits.VIRTIO_NET_F_MQ);
       assertEquals(0, uncontrolled.offered() & FeatureBits.VIRTIO_NET_F_MQ);
       assertEquals(2, uncontrolled.read(0x12, 2));

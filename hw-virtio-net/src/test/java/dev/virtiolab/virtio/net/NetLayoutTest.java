@@ -16,7 +16,12 @@ class NetLayoutTest {
     assertEquals(at += 2, NetHeaderLayout.CSUM_START);
     assertEquals(at += 2, NetHeaderLayout.CSUM_OFFSET);
     assertEquals(at += 2, NetHeaderLayout.NUM_BUFFERS);
-    assertEquals(at + 2, NetHeaderLayout.BYTES);
+    assertEquals(at += 2, NetHeaderLayout.BYTES);
+    at += 4 + 2 + 2; // hash_value, hash_report, padding_reserved
+    assertEquals(at, NetHeaderLayout.OUTER_TH_OFFSET);
+    assertEquals(at += 2, NetHeaderLayout.INNER_NH_OFFSET);
+    assertEquals(at + 2, NetHeaderLayout.TUNNEL_BYTES);
+    assertEquals(24, NetHeaderLayout.TUNNEL_BYTES, "5.1.6.3.1");
   }
 
   @Test

@@ -28,7 +28,7 @@ class NotificationDataTest {
   private final TestNic nic =
       TestNic.of(
           new VirtioNet.Config(TestNic.MAC, OptionalInt.empty(), false, false)
-              .withFeatures(NetFeatures.USUAL | DATA));
+              .withFeatures(NetFeatures.USUAL.with(DATA)));
 
   @AfterEach
   void close() {

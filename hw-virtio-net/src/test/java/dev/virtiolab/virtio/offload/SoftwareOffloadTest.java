@@ -26,7 +26,7 @@ class SoftwareOffloadTest {
 
   private boolean begin(byte[] frame, long work) {
     MemorySegment.copy(frame, 0, memory, ValueLayout.JAVA_BYTE, 3, frame.length);
-    return software.begin(memory, 3, frame.length, work);
+    return software.begin(memory, 3, frame.length, work, 0);
   }
 
   private List<byte[]> pieces() {

@@ -2,6 +2,7 @@ package dev.virtiolab.lab.cli;
 
 import dev.virtiolab.lab.LabException;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.net.NetFeatures;
 
 /** What --feature says: which features the NIC offers and which it does not. */
@@ -10,10 +11,11 @@ final class FeatureWords {
 
   static final String DESCRIPTION =
       "offer a feature of the NIC, or do not. Offered unless switched off: status, mrg_rxbuf, csum,"
-          + " host_tso4, host_tso6, host_ecn, host_ufo, host_uso, guest_csum, guest_tso4, guest_tso6,"
-          + " guest_ecn, guest_ufo, guest_uso4, guest_uso6, ctrl_vq, ctrl_rx, ctrl_vlan,"
-          + " ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads, guest_announce, indirect_desc,"
-          + " event_idx, ring_reset. Offered if asked for: speed_duplex, in_order, notification_data."
+          + " host_tso4, host_tso6, host_ecn, host_ufo, host_uso, host_udp_tunnel_gso,"
+          + " host_udp_tunnel_gso_csum, guest_csum, guest_tso4, guest_tso6, guest_ecn, guest_ufo,"
+          + " guest_uso4, guest_uso6, guest_udp_tunnel_gso, guest_udp_tunnel_gso_csum, ctrl_vq,"
+          + " ctrl_rx, ctrl_vlan, ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads,"
+          + " guest_announce, indirect_desc, event_idx, ring_reset. Offered if asked for: speed_duplex, in_order, notification_data."
           + " What needs a feature that is off is off, too";
 
   private FeatureWords() {}
@@ -24,8 +26,8 @@ final class FeatureWords {
    * @param words as on the command line; null for the usual ones
    * @throws LabException if a word is none of those that are known
    */
-  static long parse(String words) {
-    long features = NetFeatures.USUAL;
+  static Features parse(String words) {
+    Features features = NetFeatures.USUAL;
     if (words == null) {
       return features;
     }
@@ -36,12 +38,12 @@ final class FeatureWords {
             "--feature takes names with + or - before each, such as +%s, not '%s'"
                 .formatted(word.isBlank() ? "speed_duplex" : word, word));
       }
-      long bit = FeatureBits.ofWord(word.substring(1));
-      if ((bit & NetFeatures.KNOWN) == 0) {
+      Features bit = FeatureBits.ofWord(word.substring(1));
+      if (bit.among(NetFeatures.KNOWN).isEmpty()) {
         throw LabException.usage(
             "--feature: the NIC has no feature '%s' to switch".formatted(word.substring(1)));
       }
-      features = sign == '+' ? features | bit : features & ~bit;
+      features = sign == '+' ? features.with(bit) : features.without(bit);
     }
     return NetFeatures.consistent(features);
   }
