@@ -7,9 +7,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /**
  * A guest that has never heard of this project, in a QEMU of the image virtio-lab/qemu. What it
@@ -108,6 +110,10 @@ final class QemuGuest implements AutoCloseable {
     if (System.nanoTime() - start > DEADLINE_NANOS) {
       fail("waited in vain for \"" + words + "\"; its console:\n" + console());
     }
+    rest();
+  }
+
+  private void rest() {
     try {
       // QEMU needs the processor more than this: a look every so often will do.
       process.waitFor(50, TimeUnit.MILLISECONDS);
@@ -124,6 +130,28 @@ final class QemuGuest implements AutoCloseable {
       pause(start, "power off");
     }
     return console();
+  }
+
+  /**
+   * As {@link #awaitDone()}, with a guest that says something every now and then: where it falls
+   * silent, its console is told at once, and what is known of its NIC.
+   */
+  String awaitDone(Duration silence, Supplier<String> nic) {
+    String said = "";
+    long since = System.nanoTime();
+    while (!console().contains("guest: done")) {
+      String now = console();
+      if (!now.equals(said)) {
+        said = now;
+        since = System.nanoTime();
+      } else if (System.nanoTime() - since > silence.toNanos()) {
+        fail("silent for " + silence + "; its NIC:\n" + nic.get() + "\nits console:\n" + said);
+      } else if (!process.isAlive()) {
+        break; // The last look is awaitDone()'s.
+      }
+      rest();
+    }
+    return awaitDone();
   }
 
   /** {@code kill -9}. */

@@ -9,6 +9,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** A {@code vlab serve} behind a TAP nic0, and programs in the network of that TAP. */
 final class ServedNic implements AutoCloseable {
@@ -124,14 +126,28 @@ final class ServedNic implements AutoCloseable {
     }
   }
 
+  /** What it has counted up to now, and what it has complained of. */
+  String counted() {
+    return page()
+            .lines()
+            .filter(line -> line.startsWith("virtiolab_") && !line.endsWith(" 0"))
+            .collect(Collectors.joining("\n"))
+        + "\n"
+        + vlab.printedToErr();
+  }
+
   /** Up to now no frame was dropped, whoever would have had it, and nothing complained of. */
   void assertNothingDropped() {
-    String page = Vlab.get(metrics(vlab.printedToErr()).replaceFirst(".* at ", ""));
+    String page = page();
     assertTrue(page.contains("\nvirtiolab_nic_drops_total{"), page);
     page.lines()
         .filter(line -> line.startsWith("virtiolab_nic_drops_total{"))
         .forEach(line -> assertTrue(line.endsWith(" 0"), line));
     assertNothingSaid(vlab.printedToErr());
+  }
+
+  private String page() {
+    return Vlab.get(metrics(vlab.printedToErr()).replaceFirst(".* at ", ""));
   }
 
   /** Its first line, which says where they are. */
@@ -149,6 +165,16 @@ final class ServedNic implements AutoCloseable {
   String interrupt() {
     Vlab.Ended ended = end();
     assertNothingSaid(ended.err());
+    return ended.out();
+  }
+
+  /**
+   * Ctrl-C, likewise when it may have had to complain of {@code something}, and of nothing else.
+   */
+  String interruptAfter(String something) {
+    Vlab.Ended ended = end();
+    assertNothingSaid(
+        ended.err().replaceFirst("(?m)^vlab: " + Pattern.quote(something) + ".*\n", ""));
     return ended.out();
   }
 
