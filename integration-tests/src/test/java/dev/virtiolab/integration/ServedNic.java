@@ -194,9 +194,11 @@ final class ServedNic implements AutoCloseable {
     return ended;
   }
 
+  /** What it has complained of is printed: a guest that stands still does not know why. */
   @Override
   public void close() {
     helpers.forEach(Process::destroy);
+    vlab.printedToErr().lines().skip(1).forEach(line -> System.out.println("vlab serve: " + line));
     vlab.close();
   }
 }

@@ -6,7 +6,11 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * The translations that were asked for and have not come: each page is asked for once, until it
- * comes, is refused, or was asked for so long ago that the question may be lost.
+ * comes or is refused. Where no answer was asked for it is asked for again after a while.
+ *
+ * <p>An answer does not say what it answers, but answers come in the order of the questions: so
+ * both are numbered. A question that a translation has settled, or about which nobody wants to know
+ * any more, is answered sometime nevertheless.
  *
  * <p>Whoever holds the device's lock uses it.
  */
@@ -14,13 +18,13 @@ final class IotlbMisses {
   /** Pages that are asked for at the same time, at most. */
   static final int CAPACITY = 64;
 
-  private static final long AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+  static final long AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   /** What to do about an address that has no translation. */
   enum Verdict {
     /** Ask for it. */
     ASK,
-    /** It was asked for: wait. */
+    /** It was asked for, or so many others are that it cannot be yet: wait. */
     WAIT,
     /** The front-end has answered that there is none. */
     REFUSED
@@ -35,16 +39,14 @@ final class IotlbMisses {
   private final int[] state = new int[CAPACITY];
   private final long[] askedAt = new long[CAPACITY];
 
-  /** The question that was asked last about the page; 0 before it was sent. */
+  /** The number of the question about the page; 0 of one that will not be answered. */
   private final long[] question = new long[CAPACITY];
 
-  /** Questions that were sent and not answered, in their order: answers come in that order. */
-  private final long[] order = new long[CAPACITY];
+  /** The first unanswered question; questions are numbered from 1. */
+  private long unanswered = 1;
 
-  private long questions;
-
-  private int first;
-  private int outstanding;
+  /** The number of the next question. */
+  private long next = 1;
 
   /**
    * Decides about an address, and notes a question that is to be asked now.
@@ -55,18 +57,19 @@ final class IotlbMisses {
     long wanted = address & -PhysicalMemory.PAGE_BYTES;
     int free = -1;
     for (int i = 0; i < CAPACITY; i++) {
-      if (state[i] == NONE) {
-        free = i;
-      } else if (page[i] == wanted && (permission[i] & permissions) == permissions) {
+      if (state[i] != NONE && page[i] == wanted && (permission[i] & permissions) == permissions) {
         if (state[i] == DENIED) {
           state[i] = NONE; // the next one who wants it asks again
           return Verdict.REFUSED;
         }
-        if (now - askedAt[i] < AGAIN_NANOS) {
+        if (!isOver(i, now)) {
           return Verdict.WAIT;
         }
-        askedAt[i] = now;
-        return Verdict.ASK;
+        free = i;
+        break;
+      }
+      if (state[i] == NONE || free < 0 && isOver(i, now)) {
+        free = i;
       }
     }
     if (free < 0) {
@@ -80,49 +83,45 @@ final class IotlbMisses {
     return Verdict.ASK;
   }
 
-  /** The question about {@code address} is on its way, and will be acknowledged. */
+  /** Whether nothing more will come of what a page was asked for. */
+  private boolean isOver(int slot, long now) {
+    return state[slot] == DENIED || question[slot] == 0 && now - askedAt[slot] >= AGAIN_NANOS;
+  }
+
+  /** The question about {@code address} is on its way, and will be answered. */
   void sent(long address, int permissions) {
     int slot = slot(address & -PhysicalMemory.PAGE_BYTES, permissions);
-    if (slot >= 0 && outstanding < CAPACITY) {
-      question[slot] = ++questions;
-      order[(first + outstanding++) % CAPACITY] = questions;
-    }
+    question[slot] = next++;
   }
 
   /** The question about {@code address} could not be sent: it is asked again. */
   void notSent(long address, int permissions) {
-    int slot = slot(address & -PhysicalMemory.PAGE_BYTES, permissions);
-    if (slot >= 0) {
-      state[slot] = NONE;
-    }
+    state[slot(address & -PhysicalMemory.PAGE_BYTES, permissions)] = NONE;
   }
 
   /**
    * The front-end is done with the oldest question. If no translation has come meanwhile there is
-   * none.
-   *
-   * @return whether there was a question
+   * none. An answer to nothing is of no consequence.
    */
-  boolean answered() {
-    if (outstanding == 0) {
-      return false;
+  void answered() {
+    if (unanswered == next) {
+      return;
     }
-    long answered = order[first];
-    first = (first + 1) % CAPACITY;
-    outstanding--;
     for (int i = 0; i < CAPACITY; i++) {
-      // Not who has the slot by now, nor who has asked again since.
-      if (state[i] == ASKED && question[i] == answered) {
+      if (state[i] == ASKED && question[i] == unanswered) {
         state[i] = DENIED;
       }
     }
-    return true;
+    unanswered++;
   }
 
-  /** A translation has come: whoever asked for a page in it asks no more. */
-  void came(long address, long size) {
+  /** A translation has come: whoever asked for a page in it, and for no more, asks no more. */
+  void came(long address, long size, int permissions) {
     for (int i = 0; i < CAPACITY; i++) {
-      if (state[i] != NONE && page[i] >= address && page[i] - address < size) {
+      if (state[i] != NONE
+          && page[i] >= address
+          && page[i] - address < size
+          && (permission[i] & permissions) == permission[i]) {
         state[i] = NONE;
       }
     }
@@ -138,9 +137,15 @@ final class IotlbMisses {
     return false;
   }
 
-  void clear() {
+  /** Nobody wants to know any more what was asked for. The answers will come nevertheless. */
+  void forget() {
     Arrays.fill(state, NONE);
-    outstanding = 0;
+  }
+
+  /** Whoever was asked is gone, and with him the answers. */
+  void clear() {
+    forget();
+    unanswered = next;
   }
 
   private int slot(long wanted, int permissions) {
@@ -149,6 +154,6 @@ final class IotlbMisses {
         return i;
       }
     }
-    return -1;
+    throw new IllegalStateException("not asked for: 0x" + Long.toHexString(wanted));
   }
 }

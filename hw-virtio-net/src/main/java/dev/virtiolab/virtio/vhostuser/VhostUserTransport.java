@@ -256,7 +256,7 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
         device.featuresAgreed(Features.of(bits));
       }
       memory.translate(FeatureBits.has(bits, VIRTIO_F_ACCESS_PLATFORM));
-      asked.clear();
+      asked.forget();
     }
     features = wanted;
     if (!FeatureBits.has(wanted, F_PROTOCOL_FEATURES)) {
@@ -300,7 +300,7 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
   /** IOTLB_MSG, an update: rings that waited for it start. */
   void translation(long iova, long size, long user, int permissions) throws RefusedException {
     memory.update(iova, size, user, permissions);
-    asked.came(iova, size);
+    asked.came(iova, size, permissions);
     startWaiting();
     refreshRest();
     device.wake();
@@ -581,7 +581,7 @@ final class VhostUserTransport implements VirtioTransport, VhostMemory.Misses, A
     broken = false;
     features = 0;
     memory.translate(false);
-    asked.clear();
+    asked.forget();
     refreshLog();
     refreshRest();
   }

@@ -269,15 +269,34 @@ class AccessPlatformTest {
     assertEquals(0, peer.stopRing(FrontEnd.RX));
   }
 
+  /** It has promised an answer, so it is not asked again. */
   @Test
-  void aFrontEndThatNeverAnswersIsAskedAgainAndHoldsUpNobody() {
+  void aFrontEndThatNeverAnswersHoldsUpNobody() {
     start();
-    Miss first = miss();
-    for (int i = 0; i < 4; i++) {
-      Miss again = miss();
-      assertEquals(first.permission, again.permission);
-    }
+    miss();
     peer.close();
     assertTrue(served.works());
+  }
+
+  /** Without REPLY_ACK a question has no answer but the translation. */
+  @Test
+  void whoDoesNotAnswerQuestionsIsAskedAgain() {
+    long whole = SHIFT + FrontEnd.GUEST_BASE;
+    update(whole, FrontEnd.TX_BUFFERS, FrontEnd.USER_BASE, 3);
+    start();
+    peer.send(
+        FrontEnd.SET_PROTOCOL_FEATURES,
+        FrontEnd.VERSION,
+        FrontEnd.u64(FrontEnd.P_ALL & ~ProtocolFeatures.REPLY_ACK));
+    peer.get(FrontEnd.GET_FEATURES); // it has been seen
+    long buffer = whole + FrontEnd.TX_BUFFERS;
+    peer.offerTransmit(0, Served.frame(60, 1));
+    for (int i = 0; i < 4; i++) {
+      FrontEnd.Reply asked = back.reply();
+      assertEquals(FrontEnd.VERSION, asked.flags());
+      assertEquals(buffer, asked.payload().getLong(0) & -4096);
+    }
+    update(buffer, 4096, FrontEnd.USER_BASE + FrontEnd.TX_BUFFERS, 3);
+    until("sent", () -> served.wire.sentCount() == 1);
   }
 }

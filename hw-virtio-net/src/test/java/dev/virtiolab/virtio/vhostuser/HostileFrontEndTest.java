@@ -395,6 +395,7 @@ class HostileFrontEndTest {
     // stuck.
     try (FrontEnd peer = served.connect().start(FrontEnd.F_VERSION_1)) {
       assertTrue(served.passes(peer, 3));
+      assertTrue(peer.get(FrontEnd.GET_FEATURES) != 0, "the device is done with that frame");
       StuckEventFd.fill(peer.calls[FrontEnd.RX].fd());
       peer.offerReceive(1, 1);
       served.wire.deliver(Served.frame(100, 4));
