@@ -6,6 +6,9 @@ import dev.virtiolab.lab.socket.GuestUdp;
 import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.NetBackend;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 
 /** A running machine whose guest is a thread of this process, whoever's its network card is. */
@@ -35,6 +38,9 @@ public interface GuestMachine extends AutoCloseable {
   /** Why it cannot go on, in one line; empty while nothing is known against it. Any thread. */
   Optional<String> trouble();
 
+  /** Whether the thread that moves frames between guest and wire runs. Any thread. */
+  boolean moving();
+
   /**
    * Waits until Ctrl-C.
    *
@@ -48,7 +54,32 @@ public interface GuestMachine extends AutoCloseable {
    *
    * @param wireUp whether the wire is there, or will come back; looked at now and then
    */
-  void runUntilInterrupted(BooleanSupplier wireUp);
+  default void runUntilInterrupted(BooleanSupplier wireUp) {
+    try {
+      while (wireUp.getAsBoolean() && moving()) {
+        Optional<String> trouble = trouble();
+        if (trouble.isPresent()) {
+          throw LabException.failure(trouble.get());
+        }
+        try {
+          guest().ended().get(100, TimeUnit.MILLISECONDS);
+          return;
+        } catch (TimeoutException e) {
+          // Still running.
+        }
+      }
+      if (wireUp.getAsBoolean()) {
+        throw new IllegalStateException("the thread that moves the frames died");
+      }
+      throw LabException.failure("the wire is gone");
+    } catch (InterruptedException e) {
+      // Ctrl-C is how this ends.
+    } catch (ExecutionException e) {
+      throw e.getCause() instanceof LabException known
+          ? known
+          : new IllegalStateException("the guest broke", e.getCause());
+    }
+  }
 
   /** The guest's TCP, from any thread. */
   default GuestTcp tcp() {

@@ -27,18 +27,12 @@ import dev.virtiolab.virtio.net.VirtioNet;
 import java.util.HexFormat;
 import java.util.Optional;
 import java.util.OptionalLong;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.function.BooleanSupplier;
 
 /**
  * A running machine: a {@link Mainboard} whose NIC is driven by a thread of its own, and whose
  * guest is another.
  */
 public final class Machine implements GuestMachine {
-  private static final long LOOK_MILLIS = 100;
-
   private final NetBackend wire;
   private final Mainboard board;
   private final DeviceLoop deviceLoop;
@@ -176,25 +170,8 @@ public final class Machine implements GuestMachine {
   }
 
   @Override
-  public void runUntilInterrupted(BooleanSupplier wireUp) {
-    try {
-      while (wireUp.getAsBoolean() && deviceLoop.running()) {
-        try {
-          guest.ended().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
-          return;
-        } catch (TimeoutException e) {
-          // Still running.
-        }
-      }
-      if (wireUp.getAsBoolean()) {
-        throw new IllegalStateException("the device's loop died");
-      }
-      throw LabException.failure("the wire is gone");
-    } catch (InterruptedException e) {
-      // Ctrl-C is how this ends.
-    } catch (ExecutionException e) {
-      throw new IllegalStateException("the guest broke", e.getCause());
-    }
+  public boolean moving() {
+    return deviceLoop.running();
   }
 
   @Override

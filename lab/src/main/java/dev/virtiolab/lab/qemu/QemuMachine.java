@@ -18,6 +18,7 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.Mainboard;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.resource.Opened;
 import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.BackendCounters;
 import dev.virtiolab.net.NetBackend;
@@ -28,16 +29,10 @@ import dev.virtiolab.pci.qtest.Q35;
 import dev.virtiolab.pci.qtest.QtestBus;
 import dev.virtiolab.pci.qtest.QtestException;
 import dev.virtiolab.virtio.feature.FeatureBits;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
-import java.util.function.BooleanSupplier;
 
 /**
  * A machine whose CPU and memory are here and whose devices are QEMU's: the firmware is the same as
@@ -45,8 +40,6 @@ import java.util.function.BooleanSupplier;
  * joins the wire with QEMU's network back end.
  */
 public final class QemuMachine implements GuestMachine {
-  private static final long LOOK_MILLIS = 100;
-
   /** The port of the switch that the wire is at. */
   private static final int WIRE_PORT = 0;
 
@@ -56,8 +49,7 @@ public final class QemuMachine implements GuestMachine {
   private final NetBackend wire;
   private final QemuProgram program;
 
-  /** What has been opened, the latest first. */
-  private final Deque<Runnable> opened = new ArrayDeque<>();
+  private final Opened opened = new Opened();
 
   private QemuProcess process;
   private BridgeLoop bridge;
@@ -90,20 +82,21 @@ public final class QemuMachine implements GuestMachine {
     try {
       machine.start(guestAddress);
       return machine;
+    } catch (BootException e) {
+      throw machine.opened.closeAfter(LabException.failure(e.getMessage(), e));
     } catch (RuntimeException e) {
-      machine.close();
-      throw e instanceof BootException ? LabException.failure(e.getMessage(), e) : e;
+      throw machine.opened.closeAfter(e);
     }
   }
 
   private void start(Ipv4Address guestAddress) {
     QemuBoard board = new QemuBoard(config);
-    opened.push(board::close);
+    opened.add(board);
     OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wire.mtu();
     process = QemuProcess.start(program, config, board.memory(), mtu);
-    opened.push(process::close);
+    opened.add(process);
     bridge = BridgeLoop.start(new LearningBridge(List.of(wire, process.wire())));
-    opened.push(bridge::close);
+    opened.add(bridge);
     QemuBus bus = new QemuBus(new QtestBus(process.qtest()), process::explain);
     StackConfig stack =
         new StackConfig(Ipv4Interface.onLink(guestAddress), config.entropy().nextLong());
@@ -118,9 +111,9 @@ public final class QemuMachine implements GuestMachine {
                   DmaObserver.NONE,
                   doorbell);
             });
-    opened.push(guest::close);
+    opened.add(guest);
     // Before the guest, which may wait for an answer.
-    opened.push(process::kill);
+    opened.add(process::kill);
     firmware = guest.start();
   }
 
@@ -159,29 +152,8 @@ public final class QemuMachine implements GuestMachine {
   }
 
   @Override
-  public void runUntilInterrupted(BooleanSupplier wireUp) {
-    try {
-      while (wireUp.getAsBoolean() && bridge.running()) {
-        try {
-          guest.ended().get(LOOK_MILLIS, TimeUnit.MILLISECONDS);
-          return;
-        } catch (TimeoutException e) {
-          if (trouble().isPresent()) {
-            throw LabException.failure(trouble().get());
-          }
-        }
-      }
-      if (wireUp.getAsBoolean()) {
-        throw new IllegalStateException("the switch's loop died");
-      }
-      throw LabException.failure("the wire is gone");
-    } catch (InterruptedException e) {
-      // Ctrl-C is how this ends.
-    } catch (ExecutionException e) {
-      throw e.getCause() instanceof LabException known
-          ? known
-          : new IllegalStateException("the guest broke", e.getCause());
-    }
+  public boolean moving() {
+    return bridge.running();
   }
 
   @Override
@@ -251,20 +223,6 @@ public final class QemuMachine implements GuestMachine {
   /** Ends QEMU, then the guest, then the switch with its wires. A second call does nothing. */
   @Override
   public void close() {
-    RuntimeException failure = null;
-    while (!opened.isEmpty()) {
-      try {
-        opened.pop().run();
-      } catch (RuntimeException e) {
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
-    if (failure != null) {
-      throw failure;
-    }
+    opened.close();
   }
 }

@@ -6,6 +6,7 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.resource.Opened;
 import dev.virtiolab.lab.trace.Trace;
 import dev.virtiolab.net.BackendOpenException;
 import dev.virtiolab.net.NetBackend;
@@ -16,8 +17,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -35,8 +34,7 @@ public final class GuestPair implements AutoCloseable {
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
   private static final long LOOK_MILLIS = 1;
 
-  /** What has been opened, the latest first. */
-  private final Deque<Runnable> opened = new ArrayDeque<>();
+  private final Opened opened = new Opened();
 
   private Optional<WireFaults> faults = Optional.empty();
   private GuestMachine first;
@@ -67,8 +65,7 @@ public final class GuestPair implements AutoCloseable {
       pair.start(config, wire, maker);
       return pair;
     } catch (RuntimeException e) {
-      pair.close();
-      throw e;
+      throw pair.opened.closeAfter(e);
     }
   }
 
@@ -89,13 +86,13 @@ public final class GuestPair implements AutoCloseable {
     Segment.Wire.Plug plug = wire.dress(near, config.seed());
     faults = plug.faults();
     near = plug.end();
-    opened.push(near::close); // which leaves nothing to do for the stream's own
+    opened.add(near); // which leaves nothing to do for the stream's own
     Optional<Trace> timeline = wire.openTimeline();
-    timeline.ifPresent(trace -> opened.push(trace::close));
+    timeline.ifPresent(opened::add);
     second = Machine.start(config.neighbour(), far, Segment.HOST_ADDRESS, timeline);
-    opened.push(second::close);
+    opened.add(second);
     first = maker.start(config, near, Segment.GUEST_ADDRESS, timeline);
-    opened.push(first::close);
+    opened.add(first);
   }
 
   private static Path newFolder() {
@@ -116,9 +113,7 @@ public final class GuestPair implements AutoCloseable {
 
   private StreamBackend openStream(StreamConfig config) {
     try {
-      StreamBackend stream = StreamBackend.open(config);
-      opened.push(stream::close);
-      return stream;
+      return opened.add(StreamBackend.open(config));
     } catch (BackendOpenException e) {
       throw LabException.usage(e.getMessage(), e);
     }
@@ -192,20 +187,6 @@ public final class GuestPair implements AutoCloseable {
   /** Stops guests and devices, and closes the wire. */
   @Override
   public void close() {
-    RuntimeException failure = null;
-    while (!opened.isEmpty()) {
-      try {
-        opened.pop().run();
-      } catch (RuntimeException e) {
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
-        }
-      }
-    }
-    if (failure != null) {
-      throw failure;
-    }
+    opened.close();
   }
 }

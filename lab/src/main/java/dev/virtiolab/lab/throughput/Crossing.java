@@ -5,6 +5,7 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.lab.Machine;
 import dev.virtiolab.lab.MachineConfig;
 import dev.virtiolab.lab.TrafficReport;
+import dev.virtiolab.lab.resource.Opened;
 import dev.virtiolab.lab.segment.FaultReport;
 import dev.virtiolab.lab.segment.Segment;
 import dev.virtiolab.lab.segment.TapLink;

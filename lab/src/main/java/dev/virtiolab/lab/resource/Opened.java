@@ -1,20 +1,24 @@
-package dev.virtiolab.lab.throughput;
+package dev.virtiolab.lab.resource;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
 
-/** What was opened so far, to be closed in reverse. */
-final class Opened implements AutoCloseable {
+/**
+ * What was opened so far, to be closed in reverse. Not thread-safe.
+ *
+ * <p>Who makes something of several parts closes it, too, when a part cannot be had.
+ */
+public final class Opened implements AutoCloseable {
   private final Deque<AutoCloseable> all = new ArrayDeque<>();
 
   /** Adds what was opened last, and returns it. */
-  <T extends AutoCloseable> T add(T opened) {
+  public <T extends AutoCloseable> T add(T opened) {
     all.push(opened);
     return opened;
   }
 
   /** After a failure, which is the one that is reported: those of closing are attached. */
-  <E extends RuntimeException> E closeAfter(E failure) {
+  public <E extends RuntimeException> E closeAfter(E failure) {
     try {
       close();
     } catch (RuntimeException e) {
@@ -23,7 +27,10 @@ final class Opened implements AutoCloseable {
     return failure;
   }
 
-  /** Closes everything, whatever fails; the first failure is thrown at the end. */
+  /**
+   * Closes everything, whatever fails; the first failure is thrown at the end. A second call does
+   * nothing.
+   */
   @Override
   public void close() {
     RuntimeException first = null;
