@@ -25,6 +25,7 @@ import dev.virtiolab.net.BackendSpec;
 import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.posix.fixture.Requirements;
 import dev.virtiolab.virtio.feature.FeatureBits;
+import dev.virtiolab.virtio.feature.Features;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,9 +62,15 @@ class QemuRegistersTest {
           "VIRTIO_NET_F_HOST_TSO6",
           "VIRTIO_NET_F_HOST_ECN",
           "VIRTIO_NET_F_HOST_UFO",
-          "VIRTIO_NET_F_HOST_USO");
+          "VIRTIO_NET_F_HOST_USO",
+          "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO",
+          "VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM",
+          "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO",
+          "VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM");
 
   private static final int COMMON_CFG = 1;
+  private static final int DEVICE_FEATURE_SELECT = 0x00;
+  private static final int DEVICE_FEATURE = 0x04;
   private static final int NUM_QUEUES = 0x12;
 
   /** Where registers are. */
@@ -87,7 +94,7 @@ class QemuRegistersTest {
       List<Long> identity,
       Map<Integer, Long> structures,
       int numQueues,
-      long features,
+      Features features,
       int receiveQueueSize,
       int transmitQueueSize,
       long mac,
@@ -96,8 +103,8 @@ class QemuRegistersTest {
 
     static Seen by(Firmware firmware) {
       VirtioDevice virtio = virtio(firmware);
-      LongRef features = new LongRef();
-      ok(virtio.getDeviceFeatures(features));
+      LongRef lowFeatures = new LongRef();
+      ok(virtio.getDeviceFeatures(lowFeatures));
       IntRef deviceStatus = new IntRef();
       ok(virtio.getDeviceStatus(deviceStatus));
       PciIo pci = pci(firmware);
@@ -111,12 +118,21 @@ class QemuRegistersTest {
           List.of(config(pci, 0, 4), config(pci, 8, 4), config(pci, 0x2c, 4)),
           lengths,
           (int) queues.value,
-          features.value,
+          new Features(lowFeatures.value, word(pci, common, 2) | word(pci, common, 3) << 32),
           queueSize(virtio, 0),
           queueSize(virtio, 1),
           read(virtio, CONFIG_MAC, 4) | read(virtio, CONFIG_MAC + 4, 2) << 32,
           read(virtio, CONFIG_STATUS, 2),
           deviceStatus.value);
+    }
+
+    /** Beyond what the driver's protocol has room for. */
+    private static long word(PciIo pci, Structure common, int select) {
+      long at = common.offset + DEVICE_FEATURE_SELECT;
+      ok(pci.memWrite(PciIo.Width.UINT32, common.bar, at, select));
+      LongRef word = new LongRef();
+      ok(pci.memRead(PciIo.Width.UINT32, common.bar, common.offset + DEVICE_FEATURE, word));
+      return word.value;
     }
 
     private static PciIo pci(Firmware firmware) {
@@ -189,6 +205,7 @@ class QemuRegistersTest {
     assertEquals(List.of(), without(names(qemus), names(ours)), "QEMU's alone");
     assertEquals(List.of(), without(without(names(ours), names(qemus)), OFFLOADS), "ours alone");
     assertTrue(names(qemus).contains("VIRTIO_F_VERSION_1"));
+    assertEquals(0x1e, ours.features.high());
   }
 
   @Test

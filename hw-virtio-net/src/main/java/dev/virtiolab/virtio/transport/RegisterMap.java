@@ -1,5 +1,6 @@
 package dev.virtiolab.virtio.transport;
 
+import dev.virtiolab.virtio.feature.Negotiation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -34,7 +35,6 @@ public final class RegisterMap {
       String access,
       long value) {}
 
-  private static final int FEATURE_WORDS = 2;
   private static final String LEGACY = "legacy";
   private static final String READ_ONLY = "read-only";
   private static final String READ_WRITE = "read-write";
@@ -136,9 +136,9 @@ public final class RegisterMap {
     for (CommonRegister register : CommonRegister.values()) {
       switch (register) {
         case DEVICE_FEATURE ->
-            addSelected(register, CommonRegister.DEVICE_FEATURE_SELECT, FEATURE_WORDS);
+            addSelected(register, CommonRegister.DEVICE_FEATURE_SELECT, Negotiation.WORDS);
         case DRIVER_FEATURE ->
-            addSelected(register, CommonRegister.DRIVER_FEATURE_SELECT, FEATURE_WORDS);
+            addSelected(register, CommonRegister.DRIVER_FEATURE_SELECT, Negotiation.WORDS);
         default -> {
           if (register.offset() <= CommonConfigLayout.QUEUE_SELECT) {
             add(register, -1);

@@ -112,6 +112,12 @@ final class ServeCommand implements Callable<Integer> {
   private Integer mtu;
 
   @Option(
+      names = "--feature",
+      paramLabel = FeatureWords.LABEL,
+      description = FeatureWords.DESCRIPTION)
+  private String features;
+
+  @Option(
       names = "--queues",
       paramLabel = "N",
       defaultValue = "1",
@@ -203,6 +209,7 @@ final class ServeCommand implements Callable<Integer> {
                 MachineOptions.mac(mac),
                 MachineOptions.mtu(mtu),
                 allowUnsealed)
+            .withFeatures(FeatureWords.parse(features))
             .withKind(kind());
     if (roundTrips != null) {
       return runRoundTrips(config);

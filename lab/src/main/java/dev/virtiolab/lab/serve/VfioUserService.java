@@ -43,7 +43,9 @@ public final class VfioUserService implements Service {
     boolean accessPlatform = !config.kind().isLegacy();
     nic =
         new VirtioNet(
-            new VirtioNet.Config(config.macBytes(), mtu, accessPlatform, false), wires.all());
+            new VirtioNet.Config(config.macBytes(), mtu, accessPlatform, false)
+                .withFeatures(config.features()),
+            wires.all());
     memory = new ClientMemory(config.allowUnsealed());
     ClientInterrupts interrupts = new ClientInterrupts();
     function =

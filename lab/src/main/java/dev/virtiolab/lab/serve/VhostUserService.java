@@ -42,7 +42,11 @@ public final class VhostUserService implements Service {
     Wires wires = new Wires(plugs);
     // ACCESS_PLATFORM is offered, and up to the front-end: a guest behind an IOMMU needs it.
     OptionalInt mtu = config.mtu().isPresent() ? config.mtu() : wires.mtu();
-    VirtioNet nic = new VirtioNet(new VirtioNet.Config(config.macBytes(), mtu, true, false), plugs);
+    VirtioNet nic =
+        new VirtioNet(
+            new VirtioNet.Config(config.macBytes(), mtu, true, false)
+                .withFeatures(config.features()),
+            plugs);
     VhostUserOptions options = new VhostUserOptions(plugs.size(), config.allowUnsealed());
     VhostUserServer server = openServer(config, nic, options, client);
     DeviceLoop loop = DeviceLoop.start(nic, "virtio-net");

@@ -33,6 +33,7 @@ class ServeCommandTest {
     assertRefused("--mac ff:ff:ff:ff:ff:ff", "--vfio-user", "s", "--mac", "ff:ff:ff:ff:ff:ff");
     assertRefused("--mtu is from", "--vfio-user", "s", "--mtu", "9");
     assertRefused("no-such", "--vfio-user", "s", "--backend", "no-such");
+    assertRefused("no feature 'no-such'", "--vfio-user", "s", "--feature", "-no-such");
     assertRefused(
         "the first of several", "--vfio-user", "s", "--backend", "sink", "--backend", "tap");
   }
