@@ -20,6 +20,8 @@ final class GuestChecks {
   /** What every script begins with. */
   static final String TOOLS =
       """
+      # Fragments of a ping that wait long are no reason to drop them, as fq_codel does.
+      echo pfifo_fast >/proc/sys/net/core/default_qdisc
       ok() {
         what=$1
         shift
@@ -41,6 +43,27 @@ final class GuestChecks {
         nc 192.0.2.1 5300 </tmp/sent >/tmp/back
         cmp /tmp/sent /tmp/back
       }
+      host_pings() {
+        echo guest: asks for pings >/dev/console
+        for time in $(seq 300); do
+          got=$(awk '$1 == "Icmp:" && $2 != "InMsgs" { print $10 }' /proc/net/snmp)
+          [ $got -ge $1 ] && return
+          usleep 200000
+        done
+        return 1
+      }
+      down_and_up() {
+        ip link set eth0 down
+        ! ping -c 1 -W 1 192.0.2.1 || return 1
+        pings
+      }
+      rebinds() {
+        driver=/sys/bus/$1/drivers/$2
+        echo "$3" >$driver/unbind
+        ! ip link show eth0 2>/dev/null || return 1
+        echo "$3" >$driver/bind
+        pings
+      }
       count() {
         cat /sys/class/net/eth0/statistics/$1
       }
@@ -59,15 +82,6 @@ final class GuestChecks {
         for size in 0 1472 1473 9000 65000; do
           answered -c 2 -s $size 192.0.2.1 || return 1
         done
-      }
-      host_pings() {
-        echo guest: asks for pings >/dev/console
-        for time in $(seq 300); do
-          got=$(awk '$1 == "Icmp:" && $2 != "InMsgs" { print $10 }' /proc/net/snmp)
-          [ $got -ge $1 ] && return
-          usleep 200000
-        done
-        return 1
       }
       sums() {
         awk '$1 != last { split($0, names); last = $1; next }
@@ -126,21 +140,7 @@ final class GuestChecks {
         ip link del eth0.7
         pings
       }
-      down_and_up() {
-        ip link set eth0 down
-        ! ping -c 1 -W 1 192.0.2.1 || return 1
-        pings
-      }
-      rebinds() {
-        driver=/sys/bus/$1/drivers/$2
-        echo "$3" >$driver/unbind
-        ! ip link show eth0 2>/dev/null || return 1
-        echo "$3" >$driver/bind
-        pings
-      }
 
-      # Fragments of a ping that wait long are no reason to drop them, as fq_codel does.
-      echo pfifo_fast >/proc/sys/net/core/default_qdisc
       up
       if nc -w 1 192.0.2.1 5202 </dev/null; then
         ok "pings after the reboot" pings

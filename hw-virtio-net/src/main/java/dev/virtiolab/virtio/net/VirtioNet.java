@@ -393,9 +393,8 @@ public final class VirtioNet implements VirtioDevice {
       askToAnnounce();
     }
     if (commanded) {
-      // Cleared before the look, and after it at most set: a driver that has its answer kicks for
-      // the
-      // next command at once, and that may be before this thread is done with the first.
+      // Cleared before the look, and after it at most set: a driver kicks for its next command as
+      // soon as it has its answer, and that may be before this thread is done with the first.
       commanded = false;
       if (control.serve()) {
         commanded = true;
