@@ -51,7 +51,7 @@ final class NetHeader {
     int flags = memory.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.FLAGS) & KNOWN_FLAGS;
     int type = memory.get(ValueLayout.JAVA_BYTE, NetHeaderLayout.GSO_TYPE) & 0xff;
     if (!Offload.isTunnel(type)) {
-      flags &= ~Offload.DATA_VALID; // "The driver MUST NOT set" it; a sin with a tunnel only.
+      flags &= ~Offload.DATA_VALID; // Ignored, but for a tunnel, whose frame it has refused.
     }
     if ((flags | type) == 0) {
       return Offload.NONE;
