@@ -4,6 +4,11 @@ import dev.virtiolab.lab.LabException;
 import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.net.NetFeatures;
+import java.util.Stack;
+import picocli.CommandLine.IParameterConsumer;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 
 /** What --feature says: which features the NIC offers and which it does not. */
 final class FeatureWords {
@@ -17,6 +22,21 @@ final class FeatureWords {
           + " ctrl_rx, ctrl_vlan, ctrl_rx_extra, ctrl_mac_addr, ctrl_guest_offloads,"
           + " guest_announce, indirect_desc, event_idx, ring_reset. Offered if asked for: speed_duplex, in_order, notification_data."
           + " What needs a feature that is off is off, too";
+
+  /**
+   * Takes what follows as it is: words such as {@code -status} or {@code -host_uso} begin like an
+   * option of one letter with its value.
+   */
+  static final class Consumer implements IParameterConsumer {
+    @Override
+    public void consumeParameters(Stack<String> arguments, ArgSpec option, CommandSpec command) {
+      if (arguments.isEmpty()) {
+        throw new ParameterException(
+            command.commandLine(), "Missing required parameter for option '--feature'");
+      }
+      option.setValue(arguments.pop());
+    }
+  }
 
   private FeatureWords() {}
 

@@ -66,6 +66,7 @@ final class MachineOptions {
   @Option(
       names = "--feature",
       paramLabel = FeatureWords.LABEL,
+      parameterConsumer = FeatureWords.Consumer.class,
       description = FeatureWords.DESCRIPTION)
   private String features;
 

@@ -114,6 +114,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--feature",
       paramLabel = FeatureWords.LABEL,
+      parameterConsumer = FeatureWords.Consumer.class,
       description = FeatureWords.DESCRIPTION)
   private String features;
 

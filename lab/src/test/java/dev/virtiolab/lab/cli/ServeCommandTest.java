@@ -34,6 +34,9 @@ class ServeCommandTest {
     assertRefused("--mtu is from", "--vfio-user", "s", "--mtu", "9");
     assertRefused("no-such", "--vfio-user", "s", "--backend", "no-such");
     assertRefused("no feature 'no-such'", "--vfio-user", "s", "--feature", "-no-such");
+    assertRefused("no feature 'host_no'", "--vfio-user", "s", "--feature", "-host_uso,-host_no");
+    assertRefused("no feature 'host_no'", "--vfio-user", "s", "--feature=-host_no");
+    assertRefused("parameter for option '--feature'", "--vfio-user", "s", "--feature");
     assertRefused(
         "the first of several", "--vfio-user", "s", "--backend", "sink", "--backend", "tap");
   }
