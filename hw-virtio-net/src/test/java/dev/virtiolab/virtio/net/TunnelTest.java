@@ -139,6 +139,18 @@ class TunnelTest {
     assertEquals(0, nic.wire.sentTunnels().getFirst());
   }
 
+  /** "The driver MUST NOT set" it; where there is no tunnel nothing follows from it. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, ALL})
+  void dataValidOfADriverIsIgnoredWithoutATunnel(int offloads) {
+    nic.wire.setOffloads(offloads);
+    nic.start(HOST_CSUM);
+    send(carried, Offload.of(Offload.DATA_VALID, 0, 0, 14, 0), 0);
+    assertArrayEquals(carried, nic.wire.sent().getFirst());
+    assertEquals(Offload.NONE, nic.wire.sentWork().getFirst());
+    assertEquals(0, nic.device.counters().workedOut());
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, Offload.CSUM | Offload.TSO4, ALL & ~Offload.TUNNEL_CSUM})
   void tunnelsAreCutForAWireThatDoesNot(int offloads) {
