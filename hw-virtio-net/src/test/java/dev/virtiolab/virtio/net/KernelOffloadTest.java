@@ -118,27 +118,16 @@ class KernelOffloadTest {
     return version == 4 ? 34 : 54;
   }
 
-  /** To the kernel, with the sum of the pseudo header where the checksum belongs. */
   private byte[] frame(int version, int protocol, byte[] transportHeader, byte[] data)
       throws IOException {
-    byte[] from = address(version, 2).getAddress();
-    byte[] to = address(version, 1).getAddress();
-    int bytes = transportHeader.length + data.length;
-    ByteBuffer out = ByteBuffer.allocate(transport(version) + bytes);
-    out.put(station).put(WireDriver.MAC).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
-    if (version == 4) {
-      out.putShort((short) 0x4500).putShort((short) (20 + bytes)).putInt(0x1234_0000);
-      out.put((byte) 64).put((byte) protocol).putShort((short) 0).put(from).put(to);
-      Packets.put16(out.array(), 24, Packets.checksum(out.array(), 14, 34, 0));
-    } else {
-      out.putInt(0x6000_0000).putShort((short) bytes).put((byte) protocol).put((byte) 64);
-      out.put(from).put(to);
-    }
-    ByteBuffer pseudo = ByteBuffer.allocate(2 * from.length + 8);
-    pseudo.put(from).put(to).putInt(bytes).putInt(protocol);
-    int sum = ~Packets.checksum(pseudo.array(), 0, pseudo.capacity(), 0);
-    Packets.put16(transportHeader, protocol == Packets.TCP ? 16 : 6, sum);
-    return out.put(transportHeader).put(data).array();
+    return KernelInterfaces.frame(
+        station,
+        WireDriver.MAC,
+        address(version, 2),
+        address(version, 1),
+        protocol,
+        transportHeader,
+        data);
   }
 
   private byte[] datagram(int version, int port) throws IOException {

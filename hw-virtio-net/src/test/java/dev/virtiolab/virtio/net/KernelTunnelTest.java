@@ -150,28 +150,11 @@ class KernelTunnelTest {
 
   // ---- frames
 
-  /** To the kernel, with the sum of the pseudo header where the checksum belongs. */
   private static byte[] frame(
       byte[] to, byte[] from, int version, int net, int protocol, byte[] header, byte[] data)
       throws IOException {
-    byte[] source = address(version, net, 2).getAddress();
-    byte[] target = address(version, net, 1).getAddress();
-    int bytes = header.length + data.length;
-    ByteBuffer out = ByteBuffer.allocate(14 + (version == 4 ? 20 : 40) + bytes);
-    out.put(to).put(from).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
-    if (version == 4) {
-      out.putShort((short) 0x4500).putShort((short) (20 + bytes)).putInt(0x1234_0000);
-      out.put((byte) 64).put((byte) protocol).putShort((short) 0).put(source).put(target);
-      Packets.put16(out.array(), 24, Packets.checksum(out.array(), 14, 34, 0));
-    } else {
-      out.putInt(0x6000_0000).putShort((short) bytes).put((byte) protocol).put((byte) 64);
-      out.put(source).put(target);
-    }
-    ByteBuffer pseudo = ByteBuffer.allocate(2 * source.length + 8);
-    pseudo.put(source).put(target).putInt(bytes).putInt(protocol);
-    int sum = ~Packets.checksum(pseudo.array(), 0, pseudo.capacity(), 0);
-    Packets.put16(header, protocol == Packets.TCP ? 16 : 6, sum);
-    return out.put(header).put(data).array();
+    return KernelInterfaces.frame(
+        to, from, address(version, net, 2), address(version, net, 1), protocol, header, data);
   }
 
   private static byte[] udp(int from, int to, int dataBytes) {
