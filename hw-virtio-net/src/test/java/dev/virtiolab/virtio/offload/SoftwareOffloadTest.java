@@ -7,10 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.virtio.fixture.Packets;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -20,23 +18,11 @@ import org.junit.jupiter.api.Test;
 class SoftwareOffloadTest {
   private static final long SEED = Long.getLong("virtiolab.seed", System.nanoTime());
 
-  private final SoftwareOffload software = new SoftwareOffload();
-  private final MemorySegment memory = Arena.ofAuto().allocate(70_000);
-  private final MemorySegment target = Arena.ofAuto().allocate(70_000);
+  private final OffloadRig rig = new OffloadRig();
+  private final SoftwareOffload software = rig.software;
 
   private boolean begin(byte[] frame, long work) {
-    MemorySegment.copy(frame, 0, memory, ValueLayout.JAVA_BYTE, 3, frame.length);
-    return software.begin(memory, 3, frame.length, work, 0);
-  }
-
-  private List<byte[]> pieces() {
-    List<byte[]> pieces = new ArrayList<>();
-    while (software.pending()) {
-      int length = software.nextLength();
-      software.next(target, 5);
-      pieces.add(target.asSlice(5, length).toArray(ValueLayout.JAVA_BYTE));
-    }
-    return pieces;
+    return rig.begin(frame, work, 0);
   }
 
   private static long work(byte[] frame, int type, int size) {
@@ -81,7 +67,7 @@ class SoftwareOffloadTest {
       int type = tcp ? (version == 4 ? Offload.GSO_TCPV4 : Offload.GSO_TCPV6) : Offload.GSO_UDP_L4;
       String what = "v" + version + " tcp=" + tcp + " size=" + size + " -Dvirtiolab.seed=" + SEED;
       assertTrue(begin(frame, work(frame, type | (tcp ? Offload.GSO_ECN : 0), size)), what);
-      List<byte[]> pieces = pieces();
+      List<byte[]> pieces = rig.pieces();
       assertEquals(Math.max(1, (payload.length + size - 1) / size), pieces.size(), what);
       int transport = Packets.transport(frame);
       int ip = Packets.network(frame);
@@ -118,7 +104,7 @@ class SoftwareOffloadTest {
       int size = 8 + random.nextInt(3000);
       String what = "v" + version + " size=" + size + " -Dvirtiolab.seed=" + SEED;
       assertTrue(begin(frame, work(frame, Offload.GSO_UDP, size)), what);
-      byte[] whole = Packets.defragmented(pieces());
+      byte[] whole = Packets.defragmented(rig.pieces());
       assertEquals("", Packets.whatIsWrong(whole), what);
       assertArrayEquals(payload, Packets.joined(List.of(whole)), what);
     }
@@ -137,12 +123,13 @@ class SoftwareOffloadTest {
                 Packets.transport(frame),
                 protocol == Packets.TCP ? 16 : 6);
         assertTrue(begin(frame, work));
-        List<byte[]> pieces = pieces();
+        List<byte[]> pieces = rig.pieces();
         assertEquals(1, pieces.size());
         assertEquals("", Packets.whatIsWrong(pieces.getFirst()));
-        software.complete(memory, 3, frame.length, work);
+        software.complete(rig.memory, OffloadRig.FRAME, frame.length, work);
         assertArrayEquals(
-            pieces.getFirst(), memory.asSlice(3, frame.length).toArray(ValueLayout.JAVA_BYTE));
+            pieces.getFirst(),
+            rig.memory.asSlice(OffloadRig.FRAME, frame.length).toArray(ValueLayout.JAVA_BYTE));
       }
     }
   }
@@ -208,7 +195,7 @@ class SoftwareOffloadTest {
               random.nextInt(10) == 0 ? random.nextInt(0x10000) : transport,
               tcp ? 16 : 6);
       if (begin(frame, work)) {
-        int pieces = pieces().size();
+        int pieces = rig.pieces().size();
         assertTrue(pieces <= frame.length + 1, "-Dvirtiolab.seed=" + SEED);
       }
     }

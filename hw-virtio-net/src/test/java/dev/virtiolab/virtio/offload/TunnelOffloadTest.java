@@ -9,9 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.virtio.fixture.Packets;
 import dev.virtiolab.virtio.fixture.Packets.Tunnelled;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -29,13 +27,11 @@ class TunnelOffloadTest {
   /** RFC 7348, 5: a VNI of 7. */
   private static final byte[] VXLAN = {8, 0, 0, 0, 0, 0, 7, 0};
 
-  private final SoftwareOffload software = new SoftwareOffload();
-  private final MemorySegment memory = Arena.ofAuto().allocate(70_000);
-  private final MemorySegment target = Arena.ofAuto().allocate(70_000);
+  private final OffloadRig rig = new OffloadRig();
+  private final SoftwareOffload software = rig.software;
 
   private boolean begin(byte[] frame, long work, int tunnel) {
-    MemorySegment.copy(frame, 0, memory, ValueLayout.JAVA_BYTE, 3, frame.length);
-    return software.begin(memory, 3, frame.length, work, tunnel);
+    return rig.begin(frame, work, tunnel);
   }
 
   private boolean beginTight(byte[] frame, long work, int tunnel) {
@@ -44,16 +40,6 @@ class TunnelOffloadTest {
 
   private static int tunnel(Tunnelled frame) {
     return Offload.tunnel(frame.outerTransport(), frame.innerNetwork());
-  }
-
-  private List<byte[]> pieces() {
-    List<byte[]> pieces = new ArrayList<>();
-    while (software.pending()) {
-      int length = software.nextLength();
-      software.next(target, 5);
-      pieces.add(target.asSlice(5, length).toArray(ValueLayout.JAVA_BYTE));
-    }
-    return pieces;
   }
 
   // ---- cut and put together again
@@ -100,7 +86,7 @@ class TunnelOffloadTest {
       assertEquals(inner, software.ipVersion(), what);
       assertEquals(outer, software.outerIpVersion(), what);
       assertEquals(whole.frame().length - payload.length, software.headerBytes(), what);
-      List<byte[]> pieces = pieces();
+      List<byte[]> pieces = rig.pieces();
       assertEquals(Math.max(1, (payload.length + size - 1) / size), pieces.size(), what);
       List<byte[]> unwrapped = new ArrayList<>();
       for (int p = 0; p < pieces.size(); p++) {
@@ -152,7 +138,7 @@ class TunnelOffloadTest {
     Tunnelled whole = Packets.tunnelled(4, 0, 0, VXLAN, carried, true, false);
     Packets.put16(whole.frame(), whole.outerTransport() + 6, 0x1234);
     assertTrue(begin(whole.frame(), good(whole), tunnel(whole)));
-    for (byte[] piece : pieces()) {
+    for (byte[] piece : rig.pieces()) {
       assertEquals("", Packets.whatIsWrong(piece));
     }
   }
@@ -329,7 +315,7 @@ class TunnelOffloadTest {
               ? Offload.tunnel(random.nextInt(200), random.nextInt(200))
               : tunnel(whole);
       if (begin(frame, work, tunnel)) {
-        int pieces = pieces().size();
+        int pieces = rig.pieces().size();
         assertTrue(pieces <= frame.length + 1, "-Dvirtiolab.seed=" + SEED);
         taken++;
       }
