@@ -22,12 +22,7 @@ class NetNamespaceTest {
 
   @BeforeEach
   void needsNamespaces() {
-    Requirements.assumeTap();
-    try (NetNamespace tried = NetNamespace.create()) {
-      Requirements.assume(!tried.path().isEmpty(), "unreachable");
-    } catch (PosixException e) {
-      Requirements.assume(false, e.getMessage() + "; run as root or under `unshare -Urn`");
-    }
+    Requirements.assumeNetNamespace();
   }
 
   @Test

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.net.TapBackend;
 import dev.virtiolab.posix.fixture.Requirements;
-import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.fixture.Packets;
 import dev.virtiolab.virtio.fixture.Packets.Tunnelled;
@@ -51,26 +50,6 @@ class KernelTunnelTest {
   private static final int RST = 4;
   private static final int PSH = 8;
   private static final int ACK = 0x10;
-
-  private static final Features HOST =
-      Features.of(
-              FeatureBits.VIRTIO_F_VERSION_1
-                  | FeatureBits.VIRTIO_NET_F_CSUM
-                  | FeatureBits.VIRTIO_NET_F_HOST_TSO4
-                  | FeatureBits.VIRTIO_NET_F_HOST_TSO6
-                  | FeatureBits.VIRTIO_NET_F_HOST_USO)
-          .with(FeatureBits.VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO)
-          .with(FeatureBits.VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM);
-
-  private static final Features BOTH =
-      HOST.with(
-              FeatureBits.VIRTIO_NET_F_GUEST_CSUM
-                  | FeatureBits.VIRTIO_NET_F_GUEST_TSO4
-                  | FeatureBits.VIRTIO_NET_F_GUEST_TSO6
-                  | FeatureBits.VIRTIO_NET_F_GUEST_USO4
-                  | FeatureBits.VIRTIO_NET_F_GUEST_USO6)
-          .with(FeatureBits.VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO)
-          .with(FeatureBits.VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM);
 
   /**
    * @param outer IP version of the tunnel
@@ -267,7 +246,7 @@ class KernelTunnelTest {
   @MethodSource("shapes")
   void runOfDatagramsArrivesAsSoMany(Shape shape) throws IOException, InterruptedException {
     makeTheInterfaces(shape);
-    start(shape, HOST);
+    start(shape, WireDriver.SENDS_TUNNELS);
     try (DatagramSocket socket =
         new DatagramSocket(new InetSocketAddress(address(shape.inner, 81, 1), 0))) {
       socket.setSoTimeout(TIMEOUT_MILLIS);
@@ -291,7 +270,7 @@ class KernelTunnelTest {
   @MethodSource("shapes")
   void segmentsReachTheSocketInOneStream(Shape shape) throws IOException, InterruptedException {
     makeTheInterfaces(shape);
-    start(shape, HOST);
+    start(shape, WireDriver.SENDS_TUNNELS);
     try (ServerSocket server = new ServerSocket()) {
       server.setSoTimeout(TIMEOUT_MILLIS);
       server.bind(new InetSocketAddress(address(shape.inner, 81, 1), 0));
@@ -321,7 +300,7 @@ class KernelTunnelTest {
   void kernelsSegmentsComeWholeWhereThatIsAccepted(Shape shape)
       throws IOException, InterruptedException {
     makeTheInterfaces(shape);
-    start(shape, BOTH);
+    start(shape, WireDriver.SENDS_AND_TAKES_TUNNELS);
     byte[] data = TestNic.frame(12_000, 9);
     try (SocketChannel channel = SocketChannel.open()) {
       channel.configureBlocking(false);

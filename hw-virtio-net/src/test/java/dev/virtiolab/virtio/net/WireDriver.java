@@ -8,6 +8,7 @@ import dev.virtiolab.net.NetBackend;
 import dev.virtiolab.net.Offload;
 import dev.virtiolab.pci.function.InterruptPin;
 import dev.virtiolab.pci.memory.PhysicalMemory;
+import dev.virtiolab.virtio.feature.FeatureBits;
 import dev.virtiolab.virtio.feature.Features;
 import dev.virtiolab.virtio.fixture.DriverRing;
 import dev.virtiolab.virtio.transport.VirtioPciFunction;
@@ -19,6 +20,29 @@ import java.util.OptionalInt;
 /** A driver of a NIC whose wire is a real one, of which it says itself what is left to do. */
 final class WireDriver implements AutoCloseable {
   static final byte[] MAC = {2, 0, 0, 0, 0, 1};
+
+  /** All that lets a driver leave tunnels to the device. */
+  static final Features SENDS_TUNNELS =
+      Features.of(
+              FeatureBits.VIRTIO_F_VERSION_1
+                  | FeatureBits.VIRTIO_NET_F_CSUM
+                  | FeatureBits.VIRTIO_NET_F_HOST_TSO4
+                  | FeatureBits.VIRTIO_NET_F_HOST_TSO6
+                  | FeatureBits.VIRTIO_NET_F_HOST_USO)
+          .with(FeatureBits.VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO)
+          .with(FeatureBits.VIRTIO_NET_F_HOST_UDP_TUNNEL_GSO_CSUM);
+
+  /** And the device leave tunnels to it. */
+  static final Features SENDS_AND_TAKES_TUNNELS =
+      SENDS_TUNNELS
+          .with(
+              FeatureBits.VIRTIO_NET_F_GUEST_CSUM
+                  | FeatureBits.VIRTIO_NET_F_GUEST_TSO4
+                  | FeatureBits.VIRTIO_NET_F_GUEST_TSO6
+                  | FeatureBits.VIRTIO_NET_F_GUEST_USO4
+                  | FeatureBits.VIRTIO_NET_F_GUEST_USO6)
+          .with(FeatureBits.VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO)
+          .with(FeatureBits.VIRTIO_NET_F_GUEST_UDP_TUNNEL_GSO_CSUM);
 
   private static final long BUFFER = 0x10_0000;
   private static final long RX_BUFFERS = 0x20_0000;

@@ -13,7 +13,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -91,12 +90,11 @@ class TunnelOffloadTest {
       List<byte[]> unwrapped = new ArrayList<>();
       for (int p = 0; p < pieces.size(); p++) {
         byte[] piece = pieces.get(p);
-        assertOuter(whole, piece, p, checksum, what);
+        assertEquals("", whole.whatIsWrong(piece, p, checksum), what + " piece " + p);
+        int network = Packets.network(piece);
+        assertArrayEquals(
+            Arrays.copyOf(whole.frame(), network), Arrays.copyOf(piece, network), what);
         byte[] frame = whole.carriedBy(piece);
-        assertEquals("", Packets.whatIsWrong(frame), what + " piece " + p);
-        if (inner == 4) {
-          assertEquals(0xfffe + p & 0xffff, Packets.u16(frame, 18), what);
-        }
         if (tcp) {
           int at = Packets.transport(frame);
           boolean last = p == pieces.size() - 1;
@@ -107,28 +105,6 @@ class TunnelOffloadTest {
       }
       assertArrayEquals(payload, Packets.joined(unwrapped), what);
     }
-  }
-
-  private static void assertOuter(
-      Tunnelled whole, byte[] piece, int number, boolean checksum, String what) {
-    String wrong = Packets.whatIsWrong(piece);
-    if (checksum) {
-      assertEquals("", wrong, what + " piece " + number);
-    } else {
-      // Nothing else is wrong: lengths and the IPv4 checksum are looked at before.
-      assertTrue(Set.of("transport checksum", "UDP checksum of 0").contains(wrong), wrong + what);
-      assertEquals(0, Packets.u16(piece, whole.outerTransport() + 6), what);
-    }
-    int ip = Packets.network(piece);
-    if (piece[ip] >>> 4 == 4) {
-      assertEquals(0xfffe + number & 0xffff, Packets.u16(piece, ip + 4), what);
-    }
-    assertArrayEquals(Arrays.copyOf(whole.frame(), ip), Arrays.copyOf(piece, ip), what);
-    int between = whole.outerTransport() + 8;
-    assertArrayEquals(
-        Arrays.copyOfRange(whole.frame(), between, whole.innerNetwork()),
-        Arrays.copyOfRange(piece, between, whole.innerNetwork()),
-        what);
   }
 
   /** 5.1.6.2.1: what a driver computed for segments of one length; the last may be shorter. */
