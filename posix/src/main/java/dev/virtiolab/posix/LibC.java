@@ -39,6 +39,7 @@ final class LibC {
   static final int SOCK_STREAM = 1;
   static final int SOCK_DGRAM = 2;
   static final int SOCK_NONBLOCK = O_NONBLOCK;
+  static final int SHUT_RDWR = 2;
   static final int SOCK_CLOEXEC = O_CLOEXEC;
   static final int MSG_CTRUNC = 0x8;
   static final int MSG_DONTWAIT = 0x40;
@@ -118,6 +119,8 @@ final class LibC {
   static native int connect(int fd, long address, int length);
 
   static native int listen(int fd, int backlog);
+
+  static native int shutdown(int fd, int how);
 
   static native int accept4(int fd, long address, long addressLength, int flags);
 

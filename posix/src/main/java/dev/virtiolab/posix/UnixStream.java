@@ -209,6 +209,14 @@ public final class UnixStream implements AutoCloseable {
     return result >= 0 ? (int) result : -LibC.errno();
   }
 
+  /**
+   * Ends it both ways: {@link #receive} here and at the peer finds the end after what has arrived
+   * before, {@link #send} fails. Any thread, while nobody closes it.
+   */
+  public void shutdown() {
+    LibC.shutdown(fd.number(), LibC.SHUT_RDWR); // ENOTCONN: the peer has done so
+  }
+
   /** Closes the socket; nobody may be using it. A second call does nothing. */
   @Override
   public void close() {

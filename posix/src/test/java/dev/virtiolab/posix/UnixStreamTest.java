@@ -63,6 +63,20 @@ class UnixStreamTest {
   }
 
   @Test
+  void anEndThatIsShutDownIsSeenByBothAfterWhatHasArrived() {
+    try (PassedFds passed = new PassedFds(0)) {
+      assertEquals(3, client.send(buffer, 0, 3));
+      server.shutdown();
+      server.shutdown();
+      assertEquals(3, server.receive(buffer, 0, 10, passed));
+      assertEquals(0, server.receive(buffer, 0, 10, passed));
+      assertEquals(-Errno.EPIPE, server.send(buffer, 0, 1));
+      assertEquals(0, client.receive(buffer, 0, 10, passed));
+      assertEquals(-Errno.EPIPE, client.send(buffer, 0, 1));
+    }
+  }
+
+  @Test
   void aPeerThatDoesNotReadStopsTheSender() {
     int sent = 0;
     while (sent < 100 << 20) {
