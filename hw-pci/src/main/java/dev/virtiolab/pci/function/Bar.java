@@ -62,6 +62,11 @@ public final class Bar {
     }
   }
 
+  /** Whether such an access may wait for the function's lock. */
+  public boolean mayWait(long offset, int width, boolean write) {
+    return handler.mayWait(offset, width, write);
+  }
+
   private boolean answers(long offset, int width) {
     boolean exists = width == 1 || width == 2 || width == 4 || width == 8;
     return exists && offset >= 0 && offset <= bytes - width;

@@ -13,4 +13,12 @@ public interface BarHandler {
   long read(long offset, int width);
 
   void write(long offset, int width, long value);
+
+  /**
+   * Whether an access there may wait for the function's lock: for who has to be answered by a
+   * device that is in the midst of something.
+   */
+  default boolean mayWait(long offset, int width, boolean write) {
+    return true;
+  }
 }

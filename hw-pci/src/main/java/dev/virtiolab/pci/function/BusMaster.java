@@ -6,6 +6,7 @@ import dev.virtiolab.pci.memory.DmaFault;
 import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.pci.memory.MappingGeneration;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
@@ -23,6 +24,7 @@ public final class BusMaster implements BusMemory {
   private final PciFunction function;
   private final BusMemory platform;
   private final AtomicLongArray faults = new AtomicLongArray(KINDS);
+  private final AtomicBoolean retried = new AtomicBoolean();
   private volatile DmaFaultObserver observer = DmaFaultObserver.NONE;
 
   BusMaster(PciFunction function, BusMemory platform) {
@@ -41,7 +43,7 @@ public final class BusMaster implements BusMemory {
       return refuse(address, access, window);
     }
     if (!platform.resolve(address, access, window)) {
-      return count(address, access, window.fault());
+      return notResolved(address, access, window.fault());
     }
     // Asked again: the window bears a generation taken since the first look, and an enable that was
     // cleared in between would never invalidate it. Cleared after this look, it does.
@@ -103,6 +105,7 @@ public final class BusMaster implements BusMemory {
         MemorySegment.copy(window.segment(), window.offset(at), local, localOffset + done, part);
       } else {
         MemorySegment.copy(local, localOffset + done, window.segment(), window.offset(at), part);
+        window.stored(at, part);
       }
       done += part;
     }
@@ -126,6 +129,22 @@ public final class BusMaster implements BusMemory {
       sum += faults.get(i);
     }
     return sum;
+  }
+
+  /**
+   * Whether an access was answered with {@link DmaFault#RETRY} since this was asked before: what it
+   * was for is to be tried again, and nobody else says when. Any thread.
+   */
+  public boolean takeRetried() {
+    return retried.get() && retried.getAndSet(false);
+  }
+
+  private boolean notResolved(long address, DmaAccess access, DmaFault why) {
+    if (why == DmaFault.RETRY) {
+      retried.set(true); // put off, and not refused
+      return false;
+    }
+    return count(address, access, why);
   }
 
   private boolean refuse(long address, DmaAccess access, DmaWindow window) {

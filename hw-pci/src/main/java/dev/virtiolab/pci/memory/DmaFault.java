@@ -11,6 +11,12 @@ public enum DmaFault {
    * it tries again.
    */
   TRANSLATION_PENDING,
+  /**
+   * Memory that is reached by messages has put the access off, as a PCI target does that says Retry
+   * (PCI Local Bus 3.0, 3.3.3.2.1 "Target Termination Signaled by the Target"): who is told of it
+   * tries again.
+   */
+  RETRY,
   /** Translation is on and holds no entry for the page. */
   NOT_MAPPED,
   /** The entry does not permit this access. */
@@ -23,6 +29,6 @@ public enum DmaFault {
    * as it is, and tried again.
    */
   public boolean mayPass() {
-    return this == BUS_MASTER_DISABLED || this == TRANSLATION_PENDING;
+    return this == BUS_MASTER_DISABLED || this == TRANSLATION_PENDING || this == RETRY;
   }
 }

@@ -1,5 +1,6 @@
 package dev.virtiolab.pci.memory;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
@@ -9,8 +10,25 @@ import java.util.Objects;
  *
  * <p>Bus address {@code a} of the window lies at {@code segment().get(..., offset(a))}. The window
  * holds until its {@link MappingGeneration} moves.
+ *
+ * <p>Memory may also be out of reach but by messages. Its windows hold for one access only, and are
+ * copies: what is read was fetched by {@link BusMemory#resolve}, and what is stored has to be told
+ * by {@link #stored} before the next store.
  */
 public final class DmaWindow {
+  /** Bytes that {@link #staging} holds: a page of any mapping. */
+  public static final int STAGING_BYTES = 4096;
+
+  /** Carries what was stored into a window to memory that cannot be mapped. */
+  @FunctionalInterface
+  public interface Carrier {
+    /**
+     * Carries {@code bytes} bytes; called by who stored them, and does not wait for their arrival.
+     * What is carried first arrives first.
+     */
+    void carry(long address, MemorySegment from, long offset, long bytes);
+  }
+
   private MemorySegment segment = MemorySegment.NULL;
   private long base;
   private long limit;
@@ -18,6 +36,8 @@ public final class DmaWindow {
   private long shift;
   private long generation;
   private DmaFault fault = DmaFault.NONE;
+  private Carrier carrier;
+  private MemorySegment staging;
 
   /** An empty window. */
   public DmaWindow() {}
@@ -85,7 +105,39 @@ public final class DmaWindow {
     shift = firstAddress - offset;
     generation = atGeneration;
     fault = DmaFault.NONE;
+    carrier = null;
     return true;
+  }
+
+  /** Where a copy of memory that cannot be mapped is put: {@value #STAGING_BYTES} bytes. */
+  public MemorySegment staging() {
+    if (staging == null) {
+      staging = Arena.ofAuto().allocate(STAGING_BYTES, Long.BYTES);
+    }
+    return staging;
+  }
+
+  /**
+   * Fills the window, for one access, with {@code length} bytes at the start of {@link #staging}:
+   * for implementations of {@link BusMemory} whose memory cannot be mapped.
+   *
+   * @param with what is told of what is {@linkplain #stored stored}
+   */
+  public boolean staged(long firstAddress, int length, Carrier with) {
+    // No generation is 0: the window covers nothing, so that the next access resolves anew.
+    resolved(staging(), 0, firstAddress, length, 0);
+    carrier = with;
+    return true;
+  }
+
+  /**
+   * What was stored at {@code address} is complete: for memory that is reached by messages it goes
+   * there now. Any other has it already.
+   */
+  public void stored(long address, long bytes) {
+    if (carrier != null) {
+      carrier.carry(address, segment, offset(address), bytes);
+    }
   }
 
   /** Empties the window and notes why: for implementations of {@link BusMemory}. */
@@ -103,5 +155,6 @@ public final class DmaWindow {
     shift = 0;
     generation = 0;
     fault = DmaFault.NONE;
+    carrier = null;
   }
 }

@@ -14,7 +14,8 @@ import java.util.Arrays;
 
 /**
  * Memory as the function sees it that a client has: the client's DMA mappings, and nothing else.
- * Addresses are what the client says they are; behind a guest's IOMMU they come and go.
+ * Addresses are what the client says they are; behind a guest's IOMMU they come and go. What came
+ * with a descriptor is mapped, what came without one is reached by {@link DmaMessages}.
  *
  * <p>Any thread resolves. Who maps and unmaps is the server's thread; it unmaps with the function's
  * lock held, so that no batch of frames is in the midst of what goes away.
@@ -27,6 +28,7 @@ public final class ClientMemory implements BusMemory {
   private static final int FIRST_CAPACITY = 16;
 
   private final MappingGeneration generation = new MappingGeneration();
+  private final DmaMessages messages = new DmaMessages();
   private final ForeignMaps files;
 
   /**
@@ -66,7 +68,25 @@ public final class ClientMemory implements BusMemory {
   }
 
   @Override
-  public synchronized boolean resolve(long address, DmaAccess access, DmaWindow window) {
+  public boolean resolve(long address, DmaAccess access, DmaWindow window) {
+    int within;
+    synchronized (this) {
+      boolean resolved = resolveMapped(address, access, window);
+      if (resolved || window.fault() != DmaFault.NO_MEMORY) {
+        return resolved;
+      }
+      // The rest of a page, all of which is in the mapping.
+      within = (int) (PAGE_MASK + 1 - (address & PAGE_MASK));
+      sayThatItIsNotShared(address);
+    }
+    // Not with the monitor held: the answer may have to wait until the client has mapped something.
+    return access == DmaAccess.READ
+        ? messages.read(address, within, window)
+        : messages.lend(address, within, window);
+  }
+
+  /** Resolves by mapped files alone; NO_MEMORY where the mapping has none. */
+  private boolean resolveMapped(long address, DmaAccess access, DmaWindow window) {
     long at = generation.acquire();
     Mapping found = at(address);
     if (found == null) {
@@ -78,7 +98,6 @@ public final class ClientMemory implements BusMemory {
       return window.faulted(DmaFault.NOT_PERMITTED);
     }
     if (found.file == null) {
-      sayThatItIsNotShared(address);
       return window.faulted(DmaFault.NO_MEMORY);
     }
     return window.resolved(found.file.segment(), found.offset, found.address, found.bytes, at);
@@ -90,8 +109,8 @@ public final class ClientMemory implements BusMemory {
       saidNotShared = true;
       VfioUserServer.LOG.log(
           System.Logger.Level.WARNING,
-          "vfio-user: the memory at 0x{0} came without a descriptor, and cannot be reached: is the"
-              + " guest''s RAM shared (share=on)?",
+          "vfio-user: the memory at 0x{0} came without a descriptor: each access is a message there"
+              + " and back, which is slow; is the guest''s RAM shared (share=on)?",
           Long.toHexString(address));
     }
   }
@@ -119,6 +138,11 @@ public final class ClientMemory implements BusMemory {
       }
     }
     return low;
+  }
+
+  /** How memory is reached that came without a descriptor. */
+  DmaMessages messages() {
+    return messages;
   }
 
   /** Mappings there are now; any thread. */

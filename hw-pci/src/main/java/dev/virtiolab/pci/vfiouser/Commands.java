@@ -10,13 +10,20 @@ import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.OwnedFd;
 import dev.virtiolab.posix.PassedFds;
+import dev.virtiolab.posix.Uninterruptibly;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * What each command does to the function. A message goes in, and is its own reply when it comes
  * out. The server's thread.
  */
 final class Commands {
+  /** How long the device may keep the lock before it is looked whether the client keeps it. */
+  private static final long RELIEF_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
+
   private final PciFunction function;
+  private final ReentrantLock lock;
   private final ClientMemory memory;
   private final ClientInterrupts interrupts;
 
@@ -27,6 +34,7 @@ final class Commands {
 
   Commands(PciFunction function, ClientMemory memory, ClientInterrupts interrupts) {
     this.function = function;
+    lock = function.lock();
     this.memory = memory;
     this.interrupts = interrupts;
     function.bars().forEach(bar -> bars[bar.index()] = bar);
@@ -65,16 +73,40 @@ final class Commands {
     };
   }
 
+  /**
+   * Takes the function's lock, with it not held. The device may hold it in the midst of a wait for
+   * the client: for an answer to a DMA message, which it puts off on account of this, or in
+   * write(2), since a client can make its eventfds block again and fill their counters: so they are
+   * emptied.
+   */
+  private void enter() {
+    while (!Uninterruptibly.tryLock(lock, RELIEF_NANOS)) {
+      interrupts.relieve();
+    }
+  }
+
+  /** What the device has written has arrived at the client, if it has: for held interrupts. */
+  void settle() {
+    if (interrupts.mayRelease()) {
+      enter();
+      try {
+        interrupts.release();
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
   /** The client is gone: nothing of it is kept, and the next finds the function as it came up. */
   void forgetClient() {
-    function.lock().lock();
+    enter();
     try {
       // Its rings are in the memory of this client: what goes on would write into the next one's.
       function.reset(ResetKind.BUS);
       interrupts.disableAll();
       memory.unmapAll();
     } finally {
-      function.lock().unlock();
+      lock.unlock();
     }
   }
 
@@ -103,7 +135,7 @@ final class Commands {
       throw Refusal.invalid("unknown flags of an unmapping");
     }
     // The reply says that no access is under way any more: no batch is while this is held.
-    function.lock().lock();
+    enter();
     try {
       if (flags == VfioUserLayout.UNMAP_ALL) {
         memory.unmapAll();
@@ -112,7 +144,7 @@ final class Commands {
             message.u64(VfioUserLayout.UNMAP_ADDRESS), message.u64(VfioUserLayout.UNMAP_SIZE));
       }
     } finally {
-      function.lock().unlock();
+      lock.unlock();
     }
     return VfioUserLayout.UNMAP_BYTES;
   }
@@ -241,19 +273,40 @@ final class Commands {
     for (int done = 0; done < count; ) {
       int width = width(region, offset + done, count - done);
       long value = message.le(at + VfioUserLayout.ACCESS_BYTES + done, width);
-      if (region == VfioUserLayout.CONFIG_REGION) {
-        function.configWrite((int) offset + done, width, value);
-      } else {
-        function.barWrite(region, offset + done, width, value);
-      }
+      write(region, offset + done, width, value);
       done += width;
     }
   }
 
+  private void write(int region, long offset, int width, long value) {
+    boolean config = region == VfioUserLayout.CONFIG_REGION;
+    if (!config && !bars[region].mayWait(offset, width, true)) {
+      bars[region].write(offset, width, value);
+      return;
+    }
+    enter();
+    try {
+      if (config) {
+        function.configWrite((int) offset, width, value);
+      } else {
+        bars[region].write(offset, width, value);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private long read(int region, long offset, int width) {
-    return region == VfioUserLayout.CONFIG_REGION
-        ? function.configRead((int) offset, width)
-        : function.barRead(region, offset, width);
+    boolean config = region == VfioUserLayout.CONFIG_REGION;
+    if (!config && !bars[region].mayWait(offset, width, false)) {
+      return bars[region].read(offset, width);
+    }
+    enter();
+    try {
+      return config ? function.configRead((int) offset, width) : bars[region].read(offset, width);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -268,7 +321,12 @@ final class Commands {
   }
 
   private int reset() {
-    function.reset(ResetKind.FUNCTION_LEVEL);
+    enter();
+    try {
+      function.reset(ResetKind.FUNCTION_LEVEL);
+    } finally {
+      lock.unlock();
+    }
     return 0;
   }
 
@@ -298,14 +356,14 @@ final class Commands {
       throw Refusal.invalid("no such interrupts");
     }
     EventFd[] eventFds = eventFds(flags, count, fds);
-    function.lock().lock();
+    enter();
     try {
       act(message, flags, index, start, count, eventFds);
     } catch (Refusal e) {
       close(eventFds);
       throw e;
     } finally {
-      function.lock().unlock();
+      lock.unlock();
     }
     return 0;
   }

@@ -4,7 +4,6 @@ import static dev.virtiolab.pci.vfiouser.VfioUserLayout.HEADER_BYTES;
 
 import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.PassedFds;
-import dev.virtiolab.posix.Poll;
 import dev.virtiolab.posix.UnixStream;
 
 /**
@@ -28,6 +27,15 @@ final class Connection implements AutoCloseable {
      * @return bytes of the reply's payload
      */
     int handle(Message message, PassedFds fds) throws Refusal;
+
+    /**
+     * A reply has come.
+     *
+     * @return false if nothing like it was asked
+     */
+    default boolean replied(Message message) {
+      return false;
+    }
   }
 
   /** How {@link #pump} left it. */
@@ -40,12 +48,10 @@ final class Connection implements AutoCloseable {
     BROKEN
   }
 
-  private static final int[] NO_FDS = {};
-
   private final UnixStream stream;
+  private final Outlet outlet;
   private final Message message;
   private final VfioUserCounters counters;
-  private final long patienceNanos;
   private final PassedFds fds = new PassedFds(MAX_MESSAGE_FDS);
   private int have;
   private long toSkip;
@@ -59,16 +65,22 @@ final class Connection implements AutoCloseable {
     this.stream = stream;
     this.message = message;
     this.counters = counters;
-    this.patienceNanos = patienceNanos;
+    outlet = new Outlet(stream, patienceNanos);
   }
 
   int fd() {
     return stream.fd();
   }
 
+  /** Where messages go out to the client. */
+  Outlet outlet() {
+    return outlet;
+  }
+
   /** Why it is {@link State#BROKEN}. */
   String trouble() {
-    return trouble;
+    String sending = outlet.trouble();
+    return sending.isEmpty() ? trouble : sending;
   }
 
   /** Whether a part of a message is here. */
@@ -89,7 +101,8 @@ final class Connection implements AutoCloseable {
         return State.OPEN;
       }
       if (result <= 0) {
-        return inMidMessage() ? broken("left in the midst of a message") : State.ENDED;
+        boolean cut = inMidMessage() || !outlet.trouble().isEmpty();
+        return cut ? broken("left in the midst of a message") : State.ENDED;
       }
       if (toSkip > 0) {
         toSkip -= result;
@@ -139,8 +152,9 @@ final class Connection implements AutoCloseable {
     boolean sent;
     try {
       if (!message.isCommand()) {
-        // Nothing was asked of the client, so this answers nothing, and is not answered.
-        counters.refused.incrementAndGet();
+        if (!message.isReply() || !handler.replied(message)) {
+          counters.refused.incrementAndGet(); // it answers nothing, and is not answered
+        }
         sent = true;
       } else {
         boolean wantsReply = message.wantsReply();
@@ -172,33 +186,8 @@ final class Connection implements AutoCloseable {
     fds.clear();
   }
 
-  /** Sends a reply, for which the client has to make room in time. */
   private boolean send(int bytes) {
-    long start = System.nanoTime();
-    for (int sent = 0; sent < bytes; ) {
-      int result = stream.send(message.bytes(), sent, bytes - sent, NO_FDS);
-      if (result > 0) {
-        sent += result;
-      } else if (result != -Errno.EAGAIN && result != -Errno.EINTR) {
-        trouble = "is gone before its reply: " + Errno.text(-result);
-        return false;
-      } else {
-        long left = patienceNanos - (System.nanoTime() - start);
-        if (left <= 0) {
-          trouble = "does not read its replies";
-          return false;
-        }
-        awaitRoom(left);
-      }
-    }
-    return true;
-  }
-
-  private void awaitRoom(long nanos) {
-    try (Poll room = new Poll(1)) {
-      room.addWritable(stream.fd());
-      room.await(nanos);
-    }
+    return outlet.send(message.bytes(), bytes);
   }
 
   private State broken(String why) {
@@ -208,6 +197,7 @@ final class Connection implements AutoCloseable {
 
   @Override
   public void close() {
+    outlet.close();
     fds.close();
     stream.close();
   }

@@ -8,8 +8,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
 /**
- * The one message that is being read, and then becomes its own reply. It lies in this process's
- * memory: what was checked stays as it was.
+ * A message: one that is being read, and then becomes its own reply, or one that is asked. It lies
+ * in this process's memory: what was checked stays as it was.
  *
  * <p>Offsets are of {@link VfioUserLayout}, from the end of the header; the caller has compared
  * them with {@link #payloadBytes()}.
@@ -28,10 +28,19 @@ final class Message {
   private static final ValueLayout.OfLong U64 =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.nativeOrder());
 
-  private final MemorySegment bytes =
-      Arena.ofAuto().allocate(HEADER_BYTES + MAX_PAYLOAD_BYTES, Long.BYTES);
+  private final MemorySegment bytes;
 
-  /** All of it, header first; it has room for the longest. */
+  /** One that any message can be read to. */
+  Message() {
+    this(MAX_PAYLOAD_BYTES);
+  }
+
+  /** One with room for so long a payload. */
+  Message(int payloadBytes) {
+    bytes = Arena.ofAuto().allocate(HEADER_BYTES + payloadBytes, Long.BYTES);
+  }
+
+  /** All of it, header first. */
   MemorySegment bytes() {
     return bytes;
   }
@@ -57,6 +66,29 @@ final class Message {
 
   boolean isCommand() {
     return (flags() & VfioUserLayout.TYPE_MASK) == VfioUserLayout.TYPE_COMMAND;
+  }
+
+  boolean isReply() {
+    return (flags() & VfioUserLayout.TYPE_MASK) == VfioUserLayout.TYPE_REPLY;
+  }
+
+  /** Of a reply. */
+  boolean isError() {
+    return (flags() & VfioUserLayout.FLAG_ERROR) != 0;
+  }
+
+  /** What went wrong, where {@link #isError}; may be 0. */
+  int error() {
+    return bytes.get(U32, VfioUserLayout.ERROR);
+  }
+
+  /** Turns it into a command that is to be answered, with so long a payload. */
+  void command(int id, int command, int payload) {
+    bytes.set(U16, VfioUserLayout.MESSAGE_ID, (short) id);
+    bytes.set(U16, VfioUserLayout.COMMAND, (short) command);
+    bytes.set(U32, VfioUserLayout.MESSAGE_SIZE, HEADER_BYTES + payload);
+    bytes.set(U32, VfioUserLayout.FLAGS, VfioUserLayout.TYPE_COMMAND);
+    bytes.set(U32, VfioUserLayout.ERROR, 0);
   }
 
   boolean wantsReply() {

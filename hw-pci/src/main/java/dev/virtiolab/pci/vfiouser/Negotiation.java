@@ -1,6 +1,7 @@
 package dev.virtiolab.pci.vfiouser;
 
 import java.nio.charset.StandardCharsets;
+import java.util.function.IntConsumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
@@ -18,6 +19,9 @@ final class Negotiation {
 
   /** Longest version data that is read. */
   private static final int MAX_DATA_BYTES = 4096;
+
+  /** Least data in one message with which a device can work: a descriptor of a ring. */
+  private static final int MIN_DATA_BYTES = 16;
 
   private static final int MAX_DEPTH = 8;
   private static final int PAGE_BYTES = 4096;
@@ -45,20 +49,24 @@ final class Negotiation {
   /**
    * Reads a proposal and makes the reply of it.
    *
+   * @param dataLimit told of the most data that the client takes in one message
    * @return its payload's length
    * @throws Refusal EINVAL if there is no such version, or what is proposed cannot be read
    */
-  static int reply(Message message) throws Refusal {
+  static int reply(Message message, IntConsumer dataLimit) throws Refusal {
     message.needPayload(VfioUserLayout.VERSION_DATA);
     int major = message.u16(VfioUserLayout.VERSION_MAJOR);
     if (major != MAJOR) {
       throw Refusal.invalid("version " + major + "; this is " + MAJOR);
     }
-    byte[] agreed = agree(proposal(message));
+    JsonNode proposed = proposal(message);
+    int limit = dataLimit(proposed);
+    byte[] agreed = agree(proposed);
     message.u16(
         VfioUserLayout.VERSION_MINOR,
         Math.min(message.u16(VfioUserLayout.VERSION_MINOR), MAX_MINOR));
     message.array(VfioUserLayout.VERSION_DATA, agreed);
+    dataLimit.accept(limit);
     return VfioUserLayout.VERSION_DATA + agreed.length;
   }
 
@@ -87,6 +95,17 @@ final class Negotiation {
     } catch (JacksonException e) {
       throw Refusal.invalid("version data that is no JSON");
     }
+  }
+
+  private static int dataLimit(JsonNode proposed) throws Refusal {
+    JsonNode limit = proposed.path("max_data_xfer_size");
+    if (limit.isMissingNode()) {
+      return Message.MAX_DATA_BYTES;
+    }
+    if (!limit.canConvertToLong() || limit.asLong() < MIN_DATA_BYTES) {
+      throw Refusal.invalid("max_data_xfer_size: " + limit);
+    }
+    return (int) Math.min(limit.asLong(), Message.MAX_DATA_BYTES);
   }
 
   private static byte[] agree(JsonNode proposed) {

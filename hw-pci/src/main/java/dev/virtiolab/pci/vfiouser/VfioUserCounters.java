@@ -8,6 +8,9 @@ public final class VfioUserCounters {
   final AtomicLong turnedAway = new AtomicLong();
   final AtomicLong messages = new AtomicLong();
   final AtomicLong refused = new AtomicLong();
+  final AtomicLong dmaReads = new AtomicLong();
+  final AtomicLong dmaWrites = new AtomicLong();
+  final AtomicLong dmaRefused = new AtomicLong();
 
   VfioUserCounters() {}
 
@@ -29,5 +32,20 @@ public final class VfioUserCounters {
   /** Messages that were answered with an error, or not at all for what they were. */
   public long refused() {
     return refused.get();
+  }
+
+  /** Reads of memory that came without a descriptor: VFIO_USER_DMA_READ. */
+  public long dmaReads() {
+    return dmaReads.get();
+  }
+
+  /** Writes likewise: VFIO_USER_DMA_WRITE. */
+  public long dmaWrites() {
+    return dmaWrites.get();
+  }
+
+  /** Reads and writes that clients have answered with an error, or not as they were asked. */
+  public long dmaRefused() {
+    return dmaRefused.get();
   }
 }

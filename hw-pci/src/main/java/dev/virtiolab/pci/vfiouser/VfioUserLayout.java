@@ -130,6 +130,17 @@ final class VfioUserLayout {
   static final int ACCESS_COUNT = 12;
   static final int ACCESS_BYTES = 16;
 
+  // VFIO_USER_DMA_READ, VFIO_USER_DMA_WRITE
+  static final int DMA_ADDRESS = 0;
+  static final int DMA_COUNT = 8;
+  static final int DMA_DATA = 16;
+
+  /** Where the data is for a client that has a count of 32 bits, as QEMU 11.1 has. */
+  static final int DMA_DATA_SHORT_COUNT = 12;
+
+  /** Bytes of a payload, without the data; wherever that is. */
+  static final int DMA_BYTES = 16;
+
   // VFIO_USER_REGION_WRITE_MULTI
   static final int MULTI_COUNT = 0;
   static final int MULTI_BYTES = 8;

@@ -41,11 +41,27 @@ public final class VfioUserServer implements AutoCloseable {
   private final UnixListener listener;
   private final Patience patience;
   private final Commands commands;
+  private final DmaMessages dma;
   private final VfioUserCounters counters = new VfioUserCounters();
   private final EventFd stop = EventFd.create();
   private final Message message = new Message();
   private final List<Connection> turnedAway = new ArrayList<>();
   private final Thread thread;
+
+  private final Connection.Handler fromClient =
+      new Connection.Handler() {
+        @Override
+        public int handle(Message command, PassedFds fds) throws Refusal {
+          return VfioUserServer.this.handle(command, fds);
+        }
+
+        @Override
+        public boolean replied(Message reply) {
+          boolean asked = dma.replied(reply);
+          commands.settle();
+          return asked;
+        }
+      };
 
   private Connection client;
   private boolean versionAgreed;
@@ -55,10 +71,18 @@ public final class VfioUserServer implements AutoCloseable {
   private volatile boolean occupied;
   private volatile Throwable failure;
 
-  private VfioUserServer(UnixListener listener, Commands commands, Patience patience) {
+  private VfioUserServer(
+      UnixListener listener,
+      PciFunction function,
+      ClientMemory memory,
+      ClientInterrupts interrupts,
+      Patience patience) {
     this.listener = listener;
     this.patience = patience;
-    this.commands = commands;
+    commands = new Commands(function, memory, interrupts);
+    dma = memory.messages();
+    dma.connect(function.lock(), counters);
+    interrupts.holdUntil(dma::settled);
     thread = Thread.ofPlatform().name("vfio-user").daemon().unstarted(this::run);
   }
 
@@ -84,8 +108,7 @@ public final class VfioUserServer implements AutoCloseable {
       ClientInterrupts interrupts,
       Patience patience) {
     Negotiation.warmUp();
-    VfioUserServer server =
-        new VfioUserServer(listener, new Commands(function, memory, interrupts), patience);
+    VfioUserServer server = new VfioUserServer(listener, function, memory, interrupts, patience);
     server.thread.start();
     return server;
   }
@@ -189,6 +212,7 @@ public final class VfioUserServer implements AutoCloseable {
     }
     if (client == null) {
       client = new Connection(stream, message, counters, patience.readNanos());
+      dma.attach(client.outlet());
       versionAgreed = false;
       clientSince = System.nanoTime();
       occupied = true;
@@ -219,7 +243,7 @@ public final class VfioUserServer implements AutoCloseable {
   }
 
   private void serveClient() {
-    switch (client.pump(this::handle)) {
+    switch (client.pump(fromClient)) {
       case OPEN -> {
         // The next look is when there is more.
       }
@@ -247,12 +271,13 @@ public final class VfioUserServer implements AutoCloseable {
     if (fds.count() > 0 || fds.overflowed()) {
       throw Refusal.invalid("descriptors with a version");
     }
-    int payload = Negotiation.reply(command);
+    int payload = Negotiation.reply(command, dma::limit);
     versionAgreed = true;
     return payload;
   }
 
   private void release() {
+    dma.detach();
     client.close();
     client = null;
     commands.forgetClient();

@@ -5,6 +5,7 @@
  *   client (QEMU's vfio-user-pci)                 this process
  *   guest's loads and stores ── REGION_READ/WRITE ──► Commands ──► PciFunction
  *   guest's memory           ── DMA_MAP, descriptor ► ClientMemory ◄── bus master
+ *     without a descriptor   ◄── DMA_READ, DMA_WRITE ─ DmaMessages ◄──┘
  *   guest's interrupts       ◄──────────── eventfd ── ClientInterrupts ◄── MSI-X, INTx
  * </pre>
  *
@@ -14,7 +15,9 @@
  *
  * <p><b>Threads.</b> The server's thread reads messages, one at a time and in order. What a batch
  * of frames may be in the midst of (mappings that go, eventfds) it changes with the function's lock
- * held. A write to a notify register takes no lock, and is answered at once.
+ * held. A write to a notify register takes no lock, and is answered at once. The device's thread
+ * sends DMA messages, and waits for their replies with the function's lock: until somebody else
+ * wants it.
  *
  * <p><b>Trust.</b> The client has the machine, but not this process: sizes are bounded before they
  * are used, descriptors are looked at before they are taken, memory has to be sealed against
@@ -23,7 +26,6 @@
  * its memory is unmapped, its eventfds are closed and the function is reset.
  *
  * <p>Specification: "vfio-user Protocol Specification", QEMU's docs/interop/vfio-user.rst. What is
- * left out: memory of the client without a descriptor is accepted and faults when it is accessed
- * (VFIO_USER_DMA_READ and WRITE are not sent, which QEMU would not answer either); migration.
+ * left out: migration, and twin sockets, which QEMU does not ask for.
  */
 package dev.virtiolab.pci.vfiouser;

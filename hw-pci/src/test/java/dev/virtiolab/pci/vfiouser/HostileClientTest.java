@@ -1,6 +1,7 @@
 package dev.virtiolab.pci.vfiouser;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.virtiolab.pci.fixture.VfioUserClient;
@@ -8,10 +9,12 @@ import dev.virtiolab.pci.memory.DmaAccess;
 import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.MemFd;
+import dev.virtiolab.posix.Uninterruptibly;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.SplittableRandom;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -53,20 +56,20 @@ class HostileClientTest {
       served.client().close();
       served.awaitNoClient();
       long before = Served.openDescriptors();
-      DmaWindow window = new DmaWindow();
+      Device device = new Device(served, random.split());
+      device.start();
       for (int i = 0; i < CLIENTS; i++) {
         try (VfioUserClient client =
             random.nextInt(8) == 0 ? VfioUserClient.connect(served.path) : served.client()) {
+          if (random.nextBoolean()) {
+            giveMemoryByMessages(client);
+          }
           for (int j = 0; j < MESSAGES; j++) {
             byte[] message = message(random);
             if (!client.send(message, attached(random, fds))) {
               break;
             }
-            // What a device does meanwhile.
-            served.memory.resolve(edge(random), DmaAccess.WRITE, window);
-            served.function.msix().signal(random.nextInt(8));
-            served.function.intx().raise();
-            if (isAnswered(message) && client.replyOrEnd() == null) {
+            if (isAnswered(message) && !awaitReply(client, random)) {
               break;
             }
           }
@@ -77,11 +80,85 @@ class HostileClientTest {
         assertTrue(served.server.running(), "client " + i);
         assertEquals(0, served.memory.mappings());
       }
+      device.end();
       assertTrue(served.server.counters().messages() > CLIENTS * MESSAGES / 2);
+      assertTrue(served.server.counters().dmaReads() > 0);
       assertEquals(before, Served.openDescriptors());
       assertEquals(0, Served.maps("hostile"));
       try (VfioUserClient sane = served.client()) {
         assertEquals(16384, sane.regionInfo(4).u64(16));
+      }
+    }
+  }
+
+  /** What a device does meanwhile: with the lock, and on a thread of its own. */
+  private static final class Device extends Thread {
+    private final Served served;
+    private final SplittableRandom random;
+    private final DmaWindow window = new DmaWindow();
+    private volatile boolean ending;
+    private volatile Throwable failure;
+
+    Device(Served served, SplittableRandom random) {
+      this.served = served;
+      this.random = random;
+      setDaemon(true);
+    }
+
+    @Override
+    public void run() {
+      try {
+        while (!ending) {
+          batch();
+          LockSupport.parkNanos(10_000);
+        }
+      } catch (Throwable e) {
+        failure = e;
+      }
+    }
+
+    private void batch() {
+      served.function.lock().lock();
+      try {
+        DmaAccess access = random.nextBoolean() ? DmaAccess.READ : DmaAccess.WRITE;
+        long address = edge(random);
+        if (served.memory.resolve(address, access, window) && access == DmaAccess.WRITE) {
+          window.stored(address, 1);
+        }
+        served.function.msix().signal(random.nextInt(8));
+        served.function.intx().raise();
+      } finally {
+        served.function.lock().unlock();
+      }
+    }
+
+    void end() {
+      ending = true;
+      Uninterruptibly.join(this);
+      assertNull(failure);
+    }
+  }
+
+  private static void giveMemoryByMessages(VfioUserClient client) {
+    ByteBuffer map = VfioUserClient.payload(32);
+    map.putInt(32).putInt(3).putLong(0).putLong(0).putLong(1 << 20);
+    client.tell(2, 1 << 4, map);
+  }
+
+  /** Waits for a reply, and answers meanwhile what is asked, or not, or anything. */
+  private static boolean awaitReply(VfioUserClient client, SplittableRandom random) {
+    while (true) {
+      VfioUserClient.Reply next = client.messageOrEnd();
+      if (next == null || !next.isCommand()) {
+        return next != null;
+      }
+      if (random.nextInt(4) > 0) {
+        int bytes = random.nextBoolean() ? 16 + 4096 : random.nextInt(64);
+        ByteBuffer payload = VfioUserClient.payload(bytes);
+        if (bytes >= 8 && random.nextInt(4) > 0) {
+          payload.putLong(0, next.u64(0));
+        }
+        client.answer(next, random.nextInt(8) == 0 ? random.nextInt() : 0, payload);
       }
     }
   }

@@ -340,6 +340,10 @@ public final class VirtioNet implements VirtioDevice {
       }
       boolean work = pairs.rest();
       pairs.check();
+      if (transport.takeRetried()) {
+        commanded = true; // A command may be what was put off.
+        return false;
+      }
       return !(work || commanded || announcementWanted);
     } finally {
       transport.lock().unlock();

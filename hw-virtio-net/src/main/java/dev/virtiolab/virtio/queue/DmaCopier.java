@@ -49,6 +49,7 @@ final class DmaCopier {
         MemorySegment.copy(window.segment(), window.offset(at), local, to, now);
       } else {
         MemorySegment.copy(local, to, window.segment(), window.offset(at), now);
+        window.stored(at, now);
       }
       at += now;
       to += now;

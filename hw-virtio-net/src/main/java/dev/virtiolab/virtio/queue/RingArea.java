@@ -60,6 +60,11 @@ final class RingArea {
     return window.remaining(at) >= bytes ? window.offset(at) : -1;
   }
 
+  /** A field that was stored where {@link #locate} has found it last is complete. */
+  void stored(long offset, int bytes) {
+    window.stored(address + offset, bytes);
+  }
+
   MemorySegment segment() {
     return window.segment();
   }

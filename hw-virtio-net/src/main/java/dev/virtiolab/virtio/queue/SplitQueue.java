@@ -490,6 +490,7 @@ public final class SplitQueue {
     }
     // Release: who acquires used.idx (the driver) sees the elements and the bytes in the buffers.
     LE16.setRelease(used.segment(), at, (short) usedNext);
+    used.stored(SplitQueueLayout.USED_IDX, Short.BYTES);
     int before = usedPublished;
     usedPublished = usedNext;
     if (journal != null) {
@@ -768,6 +769,7 @@ public final class SplitQueue {
       return false;
     }
     LE16.setOpaque(used.segment(), at, (short) value);
+    used.stored(offset, Short.BYTES);
     if (journal != null) {
       journal.wroteUsed(offset, Short.BYTES);
     }
@@ -784,6 +786,7 @@ public final class SplitQueue {
       return false;
     }
     LE32.set(used.segment(), at, value);
+    used.stored(offset, Integer.BYTES);
     return true;
   }
 

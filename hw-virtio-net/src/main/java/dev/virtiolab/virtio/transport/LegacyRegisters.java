@@ -46,10 +46,17 @@ final class LegacyRegisters implements BarHandler {
     return Integer.highestOneBit(bytes - 1) << 1;
   }
 
+  /** The status is polled, and without effects; a kick is for a device that runs. */
+  @Override
+  public boolean mayWait(long offset, int width, boolean write) {
+    return write
+        ? offset != LegacyLayout.QUEUE_NOTIFY || width > 2 || !common.status().driverOk()
+        : offset != LegacyLayout.DEVICE_STATUS || width != 1;
+  }
+
   @Override
   public long read(long offset, int width) {
-    // Polled, and without effects: it waits for no batch of frames.
-    if (offset == LegacyLayout.DEVICE_STATUS && width == 1) {
+    if (!mayWait(offset, width, false)) {
       return common.status().bits();
     }
     ports.lock().lock();

@@ -401,19 +401,27 @@ public final class VirtioPciFunction extends PciFunction {
     public void write(long offset, int width, long value) {
       writeRegisters(offset, width, value);
     }
+
+    @Override
+    public boolean mayWait(long offset, int width, boolean write) {
+      return write ? offset < NOTIFY_OFFSET : !isPolled(offset, width);
+    }
+  }
+
+  /**
+   * What a driver polls while it waits for frames takes no lock, and so does not wait for a batch
+   * of them: reading it has no effect, and each field is one value.
+   */
+  private static boolean isPolled(long offset, int width) {
+    return offset == STATUS_OFFSET && width == 1 || offset >= DEVICE_OFFSET;
   }
 
   private long readRegisters(long offset, int width) {
     if (offset >= NOTIFY_OFFSET) {
       return 0;
     }
-    // What a driver polls while it waits for frames takes no lock, and so does not wait for a batch
-    // of them: reading it has no effect, and each field is one value.
-    if (offset == STATUS_OFFSET && width == 1) {
-      return common.status().bits();
-    }
-    if (offset >= DEVICE_OFFSET) {
-      return readPieces(offset, width);
+    if (isPolled(offset, width)) {
+      return offset == STATUS_OFFSET ? common.status().bits() : readPieces(offset, width);
     }
     lock().lock();
     try {
@@ -626,6 +634,11 @@ public final class VirtioPciFunction extends PciFunction {
     @Override
     public void queueInterrupt(int queue) {
       interrupt(ISR_QUEUE, common.queueVector(queue));
+    }
+
+    @Override
+    public boolean takeRetried() {
+      return memory.chosen().takeRetried();
     }
 
     @Override

@@ -41,6 +41,14 @@ public interface VirtioTransport {
     return false;
   }
 
+  /**
+   * Whether memory has put an access off ({@link dev.virtiolab.pci.memory.DmaFault#RETRY}) since
+   * this was asked before, so that everything is to be looked at again before the device sleeps.
+   */
+  default boolean takeRetried() {
+    return false;
+  }
+
   /** Tells the driver that buffers of {@code queue} were used. */
   void queueInterrupt(int queue);
 
