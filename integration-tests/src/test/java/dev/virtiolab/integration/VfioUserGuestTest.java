@@ -117,6 +117,31 @@ class VfioUserGuestTest {
     assertServedWithoutARefusal(2);
   }
 
+  /** RAM that QEMU gives no descriptor of: the device's every access to it is a message. */
+  @Test
+  void linuxDrivesItInMemoryThatIsNotShared() {
+    nic.serve("--vfio-user");
+    nic.mayComplainOf("vfio-user: the memory at 0x");
+    nic.startEcho();
+    try (QemuGuest guest =
+        QemuGuest.linux(
+            nic.folder(),
+            "",
+            GuestChecks.script(GuestChecks.SLOT, "PCI-MSIX.*virtio0-input", true, ""),
+            "-object",
+            "memory-backend-ram,id=private,size=512M",
+            "-machine",
+            "memory-backend=private",
+            "-device",
+            NIC)) {
+      GuestChecks.follow(guest, nic);
+      GuestChecks.followReboot(guest, nic);
+    }
+    String out = nic.interrupt();
+    assertServedWithoutARefusal(1, out);
+    assertTrue(out.matches("(?s).*\nDMA by messages: \\d+ reads, \\d+ writes, 0 of them.*"), out);
+  }
+
   private long descriptors() throws IOException {
     try (Stream<Path> fds = Files.list(Path.of("/proc", Long.toString(nic.vlab().pid()), "fd"))) {
       return fds.count();

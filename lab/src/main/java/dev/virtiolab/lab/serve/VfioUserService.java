@@ -138,6 +138,11 @@ public final class VfioUserService implements Service {
                 kicks(frames, VirtioNet.TRANSMIT_QUEUE),
                 frames.queueInterrupts() + frames.configInterrupts(),
                 function.deviceMemory().faults()));
+    if (seen.dmaReads() > 0 || seen.dmaWrites() > 0) {
+      lines.add(
+          "DMA by messages: %d reads, %d writes, %d of them not answered as asked"
+              .formatted(seen.dmaReads(), seen.dmaWrites(), seen.dmaRefused()));
+    }
     if (server.occupied()) {
       lines.add("features: " + String.join(" ", FeatureBits.names(function.negotiatedFeatures())));
     }
