@@ -272,22 +272,31 @@ public final class SoftwareOffload {
       flags &= last ? -1 : ~TCP_FIN_PSH;
       flags &= piece == 0 ? -1 : ~TCP_CWR;
       target.set(ValueLayout.JAVA_BYTE, transport + TCP_FLAGS, (byte) flags);
-      sealTransport(headers, TCP_CHECKSUM, target, at, end);
     } else {
       put16(target, transport + UDP_LENGTH, end - headers.transport());
-      sealTransport(headers, UDP_CHECKSUM, target, at, end);
     }
+    long pseudo = pseudoHeader(headers, target, at, end);
+    sealTransport(headers, Offload.csumOffset(word), target, at, end, pseudo);
     if (tunnelled) {
-      sealTunnel(target, at, end);
+      sealTunnel(target, at, end, InternetChecksum.finish(pseudo));
     }
   }
 
-  /** Last, since its checksum covers what it carries. */
-  private void sealTunnel(MemorySegment target, long at, int end) {
+  /**
+   * Last, since its checksum covers what it carries. That is not read again.
+   *
+   * @param carried what it sums up to, its own checksum included: the complement of its pseudo
+   *     header
+   */
+  private void sealTunnel(MemorySegment target, long at, int end, int carried) {
     sealNetwork(outer, target, at, end);
     put16(target, at + outer.transport() + UDP_LENGTH, end - outer.transport());
     if (outerChecksum) {
-      sealTransport(outer, UDP_CHECKSUM, target, at, end);
+      int upTo = headers.transport();
+      // Behind an odd number of bytes its own count swapped (RFC 1071, 2 (B)).
+      boolean odd = (upTo - outer.transport() & 1) != 0;
+      long rest = pseudoHeader(outer, target, at, end) + (odd ? carried << Byte.SIZE : carried);
+      sealTransport(outer, UDP_CHECKSUM, target, at, upTo, rest);
     }
   }
 
@@ -341,27 +350,25 @@ public final class SoftwareOffload {
         InternetChecksum.finish(InternetChecksum.sum(target, network, bytes)));
   }
 
-  /** The checksum of TCP or UDP, in a piece that is else complete. */
+  /**
+   * The checksum of TCP or UDP, in a piece that is else complete.
+   *
+   * @param rest the sum of all that is not between the header's begin and {@code end}
+   */
   private static void sealTransport(
-      FrameHeaders of, int field, MemorySegment target, long at, int end) {
-    long transport = at + of.transport();
-    int bytes = end - of.transport();
-    put16(target, transport + field, 0);
-    long sum =
-        pseudoHeader(of, target, at + of.network(), bytes)
-            + InternetChecksum.sum(target, transport, bytes);
-    int checksum = InternetChecksum.finish(sum);
-    put16(target, transport + field, checksum == 0 ? 0xffff : checksum);
+      FrameHeaders of, int field, MemorySegment target, long at, int end, long rest) {
+    put16(target, at + of.transport() + field, ~InternetChecksum.finish(rest));
+    InternetChecksum.complete(target, at, end, of.transport(), field);
   }
 
   /** RFC 9293, 3.1 and RFC 8200, 8.1: addresses, protocol and length. */
-  private static long pseudoHeader(
-      FrameHeaders of, MemorySegment target, long network, int transportBytes) {
+  private static long pseudoHeader(FrameHeaders of, MemorySegment target, long at, int end) {
+    long network = at + of.network();
     long addresses =
         of.version() == 4
             ? InternetChecksum.sum(target, network + IPV4_ADDRESSES, 8)
             : InternetChecksum.sum(target, network + IPV6_ADDRESSES, 32);
-    return addresses + of.protocol() + transportBytes;
+    return addresses + of.protocol() + end - of.transport();
   }
 
   private static int u16(MemorySegment memory, long at) {
