@@ -60,6 +60,9 @@ final class MessagedRam {
       client.answer(command, 0, reply);
     } else {
       bytes.put((int) address, payload, dataAt, size);
+      if (dataAt == 12 && payload.getInt(12 + size) != 0) {
+        throw new IllegalStateException("what was before is sent along");
+      }
       client.answer(command, 0, layout == Layout.TEXT ? head(payload) : VfioUserClient.payload(0));
     }
   }
