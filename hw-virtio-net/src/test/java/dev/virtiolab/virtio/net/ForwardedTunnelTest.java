@@ -23,9 +23,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -130,15 +129,14 @@ class ForwardedTunnelTest {
     }
   }
 
-  private static NetNamespace namespace;
-  private static TapBackend from;
-  private static TapBackend to;
-
   private final byte[] payload = TestNic.frame(PAYLOAD, 5);
+  private NetNamespace namespace;
+  private TapBackend from;
+  private TapBackend to;
 
   /** A namespace of its own: the machine's may have a firewall that forwards nothing. */
-  @BeforeAll
-  static void makeTheRouter() {
+  @BeforeEach
+  void makeTheRouter() {
     Requirements.assumeNetNamespace();
     Requirements.assumeProgram("ip", "iproute2");
     namespace = NetNamespace.create();
@@ -158,7 +156,7 @@ class ForwardedTunnelTest {
   }
 
   /** All that comes is for elsewhere, and its way there is the other interface. */
-  private static void route() throws IOException, InterruptedException {
+  private void route() throws IOException, InterruptedException {
     set("ipv4/ip_forward", 1);
     set("ipv6/conf/all/forwarding", 1);
     set("ipv4/conf/all/rp_filter", 0);
@@ -177,8 +175,8 @@ class ForwardedTunnelTest {
     Files.writeString(Path.of("/proc/sys/net", name), "" + value);
   }
 
-  @AfterAll
-  static void closeTheRouter() {
+  @AfterEach
+  void closeTheRouter() {
     if (from != null) {
       from.close();
     }
@@ -187,14 +185,6 @@ class ForwardedTunnelTest {
     }
     if (namespace != null) {
       namespace.close();
-    }
-  }
-
-  /** Nothing of a test that failed is left to the next. */
-  @AfterEach
-  void drain() {
-    while (to.peek() > 0) {
-      to.release();
     }
   }
 
