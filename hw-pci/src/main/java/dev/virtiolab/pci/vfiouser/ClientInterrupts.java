@@ -4,7 +4,6 @@ import dev.virtiolab.pci.function.InterruptPin;
 import dev.virtiolab.pci.function.MessageTarget;
 import dev.virtiolab.posix.EventFd;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 
 /**
  * Where a function's interrupts go that a client has: to eventfds that the client set.
@@ -13,17 +12,9 @@ import java.util.function.BooleanSupplier;
  * looked at again when the client unmasks it (VFIO_IRQ_INFO_AUTOMASKED). For MSI-X the client keeps
  * table and masks; a vector that has no eventfd yet is remembered, and signalled when it gets one.
  *
- * <p>An interrupt that would overtake what the device has written by messages is held until the
- * client has said that it arrived.
- *
  * <p>Every method is called with the function's lock held, but for those that say so.
  */
 public final class ClientInterrupts implements MessageTarget, InterruptPin {
-  /** Whether the driver would find in memory what it is interrupted for. */
-  private BooleanSupplier settled = () -> true;
-
-  private volatile boolean held;
-
   private final AtomicLong signals = new AtomicLong();
   private final Pin pin = new Pin();
   private final Vector error = new Vector();
@@ -43,12 +34,7 @@ public final class ClientInterrupts implements MessageTarget, InterruptPin {
     abstract void reset();
 
     final void update() {
-      if (eventFd == null || !due()) {
-        return;
-      }
-      if (!settled.getAsBoolean()) {
-        held = true;
-      } else {
+      if (eventFd != null && due()) {
         eventFd.signal();
         signals.incrementAndGet();
         signalled();
@@ -184,26 +170,6 @@ public final class ClientInterrupts implements MessageTarget, InterruptPin {
   }
 
   // ---- from the server
-
-  /** Says how it is found out whether what was written has arrived; once. */
-  void holdUntil(BooleanSupplier arrived) {
-    settled = arrived;
-  }
-
-  /** Whether an interrupt was held that would be no more; the server's thread. */
-  boolean mayRelease() {
-    return held && settled.getAsBoolean();
-  }
-
-  /** Signals what was held. */
-  void release() {
-    held = false;
-    for (int index = 0; index < VfioUserLayout.IRQS; index++) {
-      for (int number = 0; number < count(index); number++) {
-        line(index, number).update();
-      }
-    }
-  }
 
   /**
    * Has whoever waits in an eventfd go on that a client has made to block. The server's thread, by

@@ -85,18 +85,6 @@ final class Commands {
     }
   }
 
-  /** What the device has written has arrived at the client, if it has: for held interrupts. */
-  void settle() {
-    if (interrupts.mayRelease()) {
-      enter();
-      try {
-        interrupts.release();
-      } finally {
-        lock.unlock();
-      }
-    }
-  }
-
   /** The client is gone: nothing of it is kept, and the next finds the function as it came up. */
   void forgetClient() {
     enter();

@@ -21,9 +21,9 @@ import java.util.concurrent.locks.ReentrantLock;
  *                                       the reply ───── replied
  * </pre>
  *
- * <p><b>Order.</b> Messages are carried out in the order in which they are sent. So a read comes
- * back when everything that was written before it is in place, and what is published last arrives
- * last.
+ * <p><b>Order.</b> Messages are carried out in the order in which they are sent. So what is
+ * published last arrives last, and a read comes back when everything that was written before it is
+ * in place: after that the driver may be interrupted, whose interrupt would else overtake it.
  *
  * <p><b>Nobody waits in a circle.</b> A client may have to be answered before it answers: QEMU
  * serves these requests with the lock that a CPU holds which waits for a register. So a read is put
@@ -76,6 +76,9 @@ final class DmaMessages implements DmaWindow.Carrier {
   private int maxBytes;
   private Count count = Count.UNKNOWN;
 
+  /** Writes whose reply has not come. */
+  private long writesUnanswered;
+
   /** Reads whose reply nobody waits for. */
   private long readsPutOff;
 
@@ -87,7 +90,6 @@ final class DmaMessages implements DmaWindow.Carrier {
   private long readAddress;
   private int readBytes;
 
-  private volatile long writesUnanswered;
   private volatile Answer answer = Answer.NONE;
 
   /**
@@ -128,11 +130,6 @@ final class DmaMessages implements DmaWindow.Carrier {
     reading = -1;
     answer = with;
     LockSupport.unpark(reader);
-  }
-
-  /** Whether everything that was written has arrived; any thread. */
-  boolean settled() {
-    return writesUnanswered == 0;
   }
 
   /**
@@ -288,14 +285,15 @@ final class DmaMessages implements DmaWindow.Carrier {
       Outlet through;
       synchronized (this) {
         through = outlet;
+        if (through == null) {
+          return; // nobody is there whose memory it would be
+        }
         MemorySegment.copy(from, offset, request.bytes(), HEADER_BYTES + count.dataAt, bytes);
         writesUnanswered++;
       }
       counters.dmaWrites.incrementAndGet();
-      if (through != null) {
-        // Where it cannot be sent the client is gone, or will be, and its memory with it.
-        through.send(request.bytes(), HEADER_BYTES + VfioUserLayout.DMA_BYTES + (int) bytes);
-      }
+      // Where it cannot be sent the client is gone, or will be.
+      through.send(request.bytes(), HEADER_BYTES + VfioUserLayout.DMA_BYTES + (int) bytes);
     }
   }
 
@@ -306,7 +304,7 @@ final class DmaMessages implements DmaWindow.Carrier {
     nextId = nextId + 1 & MAX_ID;
     request.u64(VfioUserLayout.DMA_ADDRESS, address);
     request.u64(VfioUserLayout.DMA_COUNT, bytes);
-    if (data >= Integer.BYTES) {
+    if (data > 0) {
       request.u32(VfioUserLayout.DMA_BYTES + data - Integer.BYTES, 0); // padding, with short counts
     }
   }

@@ -57,9 +57,7 @@ public final class VfioUserServer implements AutoCloseable {
 
         @Override
         public boolean replied(Message reply) {
-          boolean asked = dma.replied(reply);
-          commands.settle();
-          return asked;
+          return dma.replied(reply);
         }
       };
 
@@ -82,7 +80,6 @@ public final class VfioUserServer implements AutoCloseable {
     commands = new Commands(function, memory, interrupts);
     dma = memory.messages();
     dma.connect(function.lock(), counters);
-    interrupts.holdUntil(dma::settled);
     thread = Thread.ofPlatform().name("vfio-user").daemon().unstarted(this::run);
   }
 

@@ -63,6 +63,9 @@ public final class SplitQueue {
   /** {@code used.idx} as last stored. */
   private int usedPublished;
 
+  /** {@code used.idx} for which the driver's wish for an interrupt was read last. */
+  private int usedDecided;
+
   private boolean kicksOff;
 
   /** Where the queue was resumed: the heads from there on are those in flight. */
@@ -167,6 +170,7 @@ public final class SplitQueue {
     availNext = availSeen;
     usedNext = from.usedIndex();
     usedPublished = usedNext;
+    usedDecided = usedNext;
     resumedAt = availSeen;
     inFlight = from.inFlight();
     journal = from.journal();
@@ -188,6 +192,7 @@ public final class SplitQueue {
     availNext = 0;
     usedNext = 0;
     usedPublished = 0;
+    usedDecided = 0;
     counters.offered(0);
     kicksOff = false;
     descriptors.clear();
@@ -476,13 +481,30 @@ public final class SplitQueue {
    * Shows the driver every chain completed since the last time, with one store of {@code used.idx}.
    *
    * @return whether the driver wants an interrupt for it; true also where its wish cannot be read,
-   *     since a spurious interrupt does no harm and a lost one does
+   *     since a spurious interrupt does no harm and a lost one does. Where reading it was put off
+   *     the next call says it
    */
   public boolean publish() {
-    if (state != QueueState.RUNNING || usedNext == usedPublished) {
+    if (state != QueueState.RUNNING || usedNext == usedDecided) {
       return false;
     }
     long generation = mappings.acquire();
+    if (usedNext != usedPublished && !storeUsedIndex(generation)) {
+      return false;
+    }
+    boolean wanted =
+        (eventIdx ? usedEventPassed(usedDecided, generation) : interruptsOn(generation))
+            || (notifyOnEmpty && ranEmpty(generation));
+    if (avail.fault() == DmaFault.RETRY) {
+      // Not before it is known: what was stored has not arrived yet, and an interrupt would.
+      return false;
+    }
+    counters.published(RingIndex.distance(usedPublished, usedDecided), wanted);
+    usedDecided = usedPublished;
+    return wanted;
+  }
+
+  private boolean storeUsedIndex(long generation) {
     long at = used.locate(SplitQueueLayout.USED_IDX, Short.BYTES, generation);
     if (at < 0) {
       unreachable(used.fault());
@@ -491,7 +513,6 @@ public final class SplitQueue {
     // Release: who acquires used.idx (the driver) sees the elements and the bytes in the buffers.
     LE16.setRelease(used.segment(), at, (short) usedNext);
     used.stored(SplitQueueLayout.USED_IDX, Short.BYTES);
-    int before = usedPublished;
     usedPublished = usedNext;
     if (journal != null) {
       journal.published(usedPublished);
@@ -505,11 +526,7 @@ public final class SplitQueue {
     // the driver's fence between its store of those and its load of used.idx. One of the two sees
     // the other's store, so no interrupt is lost.
     VarHandle.fullFence();
-    boolean wanted =
-        (eventIdx ? usedEventPassed(before, generation) : interruptsOn(generation))
-            || (notifyOnEmpty && ranEmpty(generation));
-    counters.published(RingIndex.distance(usedNext, before), wanted);
-    return wanted;
+    return true;
   }
 
   /** Tells the driver that kicks are not needed: the device is polling (2.7.10). */
