@@ -92,6 +92,7 @@ final class Installation {
             classPath,
             Vlab.MAIN,
             "ping",
+            "--json",
             "--count",
             "1"));
     Process first =

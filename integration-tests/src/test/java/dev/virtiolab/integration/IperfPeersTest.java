@@ -348,14 +348,6 @@ class IperfPeersTest {
         assertTrue(System.nanoTime() - since < TimeUnit.SECONDS.toNanos(90), "it still waits");
         try (Vlab next = far()) {
           ended = next.run("iperf", "--backend", wires[1], "--", "-n", "1M");
-          System.err.println(
-              "DBG "
-                  + (System.nanoTime() - since) / 1e9
-                  + " "
-                  + ended
-                  + "\n"
-                  + server.printed()
-                  + server.printedToErr());
         }
       } while (ended.exitCode() != 0);
       server.interrupt();

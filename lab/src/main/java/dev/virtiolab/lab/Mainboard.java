@@ -215,18 +215,19 @@ public final class Mainboard implements AutoCloseable {
   // ---- what the firmware starts from
 
   /**
-   * Puts header and hand-off into memory: measured where memory is encrypted, else just written.
+   * Puts the hand-off into memory: behind a header and measured where memory is encrypted, else
+   * just written. Nobody reads the header without a launch, nor waits for the digest in it.
    */
   private Optional<LaunchMeasurement> load(RandomGenerator entropy) {
-    LaunchImage image = image();
+    LaunchImage.Block handOff = handOff();
     if (platform instanceof SevPlatform sev) {
       Launch launch = Launch.start(sev, SevApi.CURRENT, LaunchSession.generate(entropy));
-      launch.load(image);
+      launch.load(new LaunchImage(FIRMWARE.base(), FirmwareImage.digest(), List.of(handOff)));
       LaunchMeasurement measured = launch.measure(entropy);
       launch.finish();
       return Optional.of(measured);
     }
-    image.blocks().forEach(this::store);
+    store(handOff);
     return Optional.empty();
   }
 
@@ -240,7 +241,7 @@ public final class Mainboard implements AutoCloseable {
     }
   }
 
-  private LaunchImage image() {
+  private LaunchImage.Block handOff() {
     HandOff handOff =
         new HandOff(
             memory.regions().stream()
@@ -257,10 +258,7 @@ public final class Mainboard implements AutoCloseable {
             Optional.of(PORTS));
     byte[] bytes = new byte[(int) handOff.pages().length()];
     handOff.write(MemorySegment.ofArray(bytes));
-    return new LaunchImage(
-        FIRMWARE.base(),
-        FirmwareImage.digest(),
-        List.of(new LaunchImage.Block(HandOffLayout.ADDRESS, bytes)));
+    return new LaunchImage.Block(HandOffLayout.ADDRESS, bytes);
   }
 
   /** Where bus masters find memory, if that has to be said. */

@@ -32,8 +32,6 @@ public record FaultSpec(FaultRules out, FaultRules in) {
   private static final Map<String, Long> BITS =
       Map.of("bit", 1L, "kbit", 1_000L, "mbit", 1_000_000L, "gbit", 1_000_000_000L);
 
-  private static final BigDecimal HUNDRED = BigDecimal.valueOf(100);
-
   /** Whether nothing befalls a frame. */
   public boolean isQuiet() {
     return out.isQuiet() && in.isQuiet();
@@ -119,7 +117,7 @@ public record FaultSpec(FaultRules out, FaultRules in) {
     Matcher parts = parts(text, "a part of all frames such as 5% or 0.05");
     BigDecimal number = new BigDecimal(parts.group(1));
     return switch (parts.group(2)) {
-      case "%" -> number.divide(HUNDRED).doubleValue();
+      case "%" -> number.movePointLeft(2).doubleValue();
       case "" -> number.doubleValue();
       default -> throw notA("a part of all frames such as 5% or 0.05", text);
     };
