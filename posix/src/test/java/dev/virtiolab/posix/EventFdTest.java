@@ -69,6 +69,18 @@ class EventFdTest {
   }
 
   @Test
+  void takingDoesNotBlockThoughAPeerWouldHaveIt() {
+    try (EventFd event = EventFd.create()) {
+      assertEquals(0, LibC.fcntl(event.fd(), LibC.F_SETFL, LibC.O_RDWR));
+      assertFalse(event.take());
+      event.signal();
+      event.signal();
+      assertTrue(event.take());
+      assertFalse(event.take());
+    }
+  }
+
+  @Test
   void closedOneIsUsedNoMore() {
     EventFd event = EventFd.create();
     event.close();

@@ -66,6 +66,9 @@ public final class ClientInterrupts implements MessageTarget, InterruptPin {
     private boolean level;
     private boolean masked;
 
+    /** Unmasks it when it is signalled; null where messages alone do. */
+    private EventFd unmask;
+
     @Override
     boolean due() {
       return level && !masked;
@@ -79,6 +82,14 @@ public final class ClientInterrupts implements MessageTarget, InterruptPin {
     @Override
     void reset() {
       masked = false;
+      unmaskBy(null);
+    }
+
+    void unmaskBy(EventFd newFd) {
+      if (unmask != null) {
+        unmask.close();
+      }
+      unmask = newFd;
     }
   }
 
@@ -180,6 +191,26 @@ public final class ClientInterrupts implements MessageTarget, InterruptPin {
       for (int number = 0; number < count(index); number++) {
         line(index, number).relieve();
       }
+    }
+  }
+
+  /**
+   * Sets what unmasks the pin without a message, and owns it; null for nothing. A hypervisor's
+   * kernel signals it when the guest has done with an interrupt.
+   */
+  void unmaskPinBy(EventFd eventFd) {
+    pin.unmaskBy(eventFd);
+  }
+
+  /** What becomes readable when the pin is to be unmasked; -1 for nothing. The server's thread. */
+  int unmaskFd() {
+    return pin.unmask == null ? -1 : pin.unmask.fd();
+  }
+
+  /** Unmasks the pin if that was signalled. */
+  void unmaskPinIfSignalled() {
+    if (pin.unmask != null && pin.unmask.take()) {
+      maskPin(false);
     }
   }
 

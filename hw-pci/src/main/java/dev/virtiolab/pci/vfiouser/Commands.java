@@ -389,19 +389,38 @@ final class Commands {
         boolean meant = count == 1 && message.u8(VfioUserLayout.SET_IRQS_BYTES) != 0;
         maskPin(index, meant ? 1 : 0, (flags & VfioUserLayout.ACTION_MASK) != 0);
       }
-      case VfioUserLayout.DATA_EVENTFD | VfioUserLayout.ACTION_MASK,
-          VfioUserLayout.DATA_EVENTFD | VfioUserLayout.ACTION_UNMASK ->
-          throw new Refusal(Errno.EOPNOTSUPP, "an eventfd for masking");
+      case VfioUserLayout.DATA_EVENTFD | VfioUserLayout.ACTION_UNMASK -> {
+        needPin(index);
+        if (count == 1) {
+          interrupts.unmaskPinBy(eventFds.length == 0 ? null : eventFds[0]);
+        }
+      }
+      case VfioUserLayout.DATA_EVENTFD | VfioUserLayout.ACTION_MASK ->
+          throw new Refusal(Errno.EOPNOTSUPP, "an eventfd for masking"); // as Linux' VFIO
       default -> throw Refusal.invalid("flags of SET_IRQS: " + Integer.toHexString(flags));
     }
   }
 
   private void maskPin(int index, int count, boolean masked) throws Refusal {
+    needPin(index);
+    if (count != 0) {
+      interrupts.maskPin(masked);
+    }
+  }
+
+  private static void needPin(int index) throws Refusal {
     if (index != VfioUserLayout.INTX_IRQ) {
       throw Refusal.invalid("interrupts that cannot be masked here");
     }
-    if (count != 0) {
-      interrupts.maskPin(masked);
+  }
+
+  /** The client has said so by an eventfd. */
+  void unmaskPin() {
+    enter();
+    try {
+      interrupts.unmaskPinIfSignalled();
+    } finally {
+      lock.unlock();
     }
   }
 

@@ -41,6 +41,7 @@ public final class VfioUserServer implements AutoCloseable {
   private final UnixListener listener;
   private final Patience patience;
   private final Commands commands;
+  private final ClientInterrupts interrupts;
   private final DmaMessages dma;
   private final VfioUserCounters counters = new VfioUserCounters();
   private final EventFd stop = EventFd.create();
@@ -78,6 +79,7 @@ public final class VfioUserServer implements AutoCloseable {
     this.listener = listener;
     this.patience = patience;
     commands = new Commands(function, memory, interrupts);
+    this.interrupts = interrupts;
     dma = memory.messages();
     dma.connect(function.lock(), counters);
     thread = Thread.ofPlatform().name("vfio-user").daemon().unstarted(this::run);
@@ -166,11 +168,13 @@ public final class VfioUserServer implements AutoCloseable {
   /** One set of sockets, for as long as it stays the same. */
   private void awaitAndServe() {
     List<Connection> waiting = List.copyOf(turnedAway);
-    try (Poll poll = new Poll(3 + waiting.size())) {
+    int unmaskFd = interrupts.unmaskFd();
+    try (Poll poll = new Poll(4 + waiting.size())) {
       poll.add(stop.fd());
       int listening = poll.add(listener.fd());
       int own = poll.add(client == null ? -1 : client.fd());
-      int firstWaiting = own + 1;
+      int unmask = poll.add(unmaskFd);
+      int firstWaiting = unmask + 1;
       waiting.forEach(each -> poll.add(each.fd()));
       Connection served = client;
       boolean same = true;
@@ -178,6 +182,9 @@ public final class VfioUserServer implements AutoCloseable {
         poll.await(untilVersionIsDue());
         if (poll.readable(own) || poll.failed(own)) {
           serveClient();
+        }
+        if (poll.readable(unmask)) {
+          commands.unmaskPin();
         }
         if (untilVersionIsDue() == 0) {
           letGo("has agreed on no version in time");
@@ -190,7 +197,7 @@ public final class VfioUserServer implements AutoCloseable {
         if (poll.readable(listening)) {
           accept();
         }
-        same = client == served && turnedAway.equals(waiting);
+        same = client == served && turnedAway.equals(waiting) && interrupts.unmaskFd() == unmaskFd;
       }
     }
   }

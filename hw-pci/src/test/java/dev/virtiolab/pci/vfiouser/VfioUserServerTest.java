@@ -14,6 +14,8 @@ import dev.virtiolab.pci.memory.DmaWindow;
 import dev.virtiolab.posix.Errno;
 import dev.virtiolab.posix.EventFd;
 import dev.virtiolab.posix.MemFd;
+import dev.virtiolab.posix.Poll;
+import dev.virtiolab.posix.fixture.StuckEventFd;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -604,6 +606,56 @@ class VfioUserServerTest {
     }
   }
 
+  private static boolean isSignalled(EventFd event) {
+    try (Poll poll = new Poll(1)) {
+      int index = poll.add(event.fd());
+      poll.await(0);
+      return poll.readable(index);
+    }
+  }
+
+  /** As a hypervisor's kernel does when the guest has done with an interrupt. */
+  @Test
+  void thePinIsUnmaskedByAnEventfdAsWell() {
+    try (EventFd pin = EventFd.create();
+        EventFd unmask = EventFd.create();
+        EventFd other = EventFd.create();
+        VfioUserClient client = served.client()) {
+      int unmaskBy = 4 | 16;
+      client.setIrqs(EVENTFD_TRIGGER, INTX, 0, 1, pin.fd());
+      assertEquals(0, client.setIrqs(unmaskBy, INTX, 0, 1, unmask.fd()).errno());
+      served.function.intx().raise();
+      assertTrue(pin.drain());
+      for (int i = 0; i < 3; i++) {
+        unmask.signal();
+        Served.await(pin::drain, "the pin, which is still asserted");
+      }
+      served.function.intx().lower();
+      unmask.signal();
+      Served.await(() -> !isSignalled(unmask), "the server to take it");
+      client.readLe(CONFIG, 0, 2);
+      assertFalse(pin.drain(), "lowered meanwhile");
+
+      // Another in its place, which its owner makes to block; then none.
+      assertEquals(0, client.setIrqs(unmaskBy, INTX, 0, 1, other.fd()).errno());
+      StuckEventFd.fill(other.fd());
+      Served.await(() -> !isSignalled(other), "the server to take it");
+      client.readLe(CONFIG, 0, 2);
+      served.function.intx().raise();
+      assertTrue(pin.drain());
+      unmask.signal();
+      client.readLe(CONFIG, 0, 2);
+      assertFalse(pin.drain(), "replaced");
+      other.signal();
+      Served.await(pin::drain, "the pin");
+      assertEquals(0, client.setIrqs(unmaskBy, INTX, 0, 1).errno());
+      other.signal();
+      client.readLe(CONFIG, 0, 2);
+      assertFalse(pin.drain(), "taken away");
+      assertTrue(other.take(), "and left alone");
+    }
+  }
+
   @Test
   void interruptsThatCannotBeSetAreRefusedAndNothingIsKept() {
     try (EventFd event = EventFd.create();
@@ -627,7 +679,9 @@ class VfioUserServerTest {
         assertEquals(Errno.EINVAL, client.setIrqs(flags, INTX, 0, 1).errno(), "flags " + flags);
       }
       assertEquals(Errno.EINVAL, client.setIrqs(1 | 8, MSIX, 0, 1).errno(), "not maskable");
-      assertEquals(Errno.EOPNOTSUPP, client.setIrqs(4 | 16, INTX, 0, 1, fd).errno());
+      assertEquals(Errno.EOPNOTSUPP, client.setIrqs(4 | 8, INTX, 0, 1, fd).errno());
+      assertEquals(Errno.EINVAL, client.setIrqs(4 | 16, MSIX, 0, 1, fd).errno());
+      assertEquals(Errno.EINVAL, client.setIrqs(4 | 16, INTX, 0, 1, file.fd()).errno());
       assertEquals(Errno.EINVAL, client.setIrqs(2 | 32, MSIX, 0, 4, new byte[3]).errno());
       assertEquals(Errno.EINVAL, client.ask(8, VfioUserClient.payload(19)).errno());
       assertEquals(before, Served.openDescriptors());
@@ -798,6 +852,7 @@ class VfioUserServerTest {
           }
           client.setIrqs(EVENTFD_TRIGGER, MSIX, 0, 4, fds);
           client.setIrqs(EVENTFD_TRIGGER, INTX, 0, 1, event.fd());
+          client.setIrqs(4 | 16, INTX, 0, 1, event.fd());
           if (i % 3 == 0) {
             client.send(new byte[1 + i % 15], fds); // and gone in the midst of it
           }
