@@ -118,12 +118,9 @@ final class DmaMessages implements DmaWindow.Carrier {
     maxBytes = Math.min(bytes, DmaWindow.STAGING_BYTES);
   }
 
-  /** The client is gone; who waits for it goes on. */
+  /** The client is gone: nothing is sent any more. Who waits for it has to be put off next. */
   synchronized void detach() {
     outlet = null;
-    if (reading >= 0) {
-      answer(Answer.PUT_OFF);
-    }
   }
 
   private void answer(Answer with) {
