@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -16,6 +17,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** {@code vlab bench}, as a process of its own. */
 class BenchTest {
+  @AutoClose static final WarmVlab LAB = new WarmVlab();
+
   private static final String[] SHORT = {
     "bench", "pps", "--size", "256", "--runs", "2", "--seconds", "0.05"
   };
@@ -97,14 +100,12 @@ class BenchTest {
         "bench parts",
       })
   void whatCannotBeMeasuredIsOneLineAndExitCodeTwo(String commandLine) {
-    try (Vlab vlab = Vlab.asMyself()) {
-      Vlab.Ended ended = vlab.run(commandLine.split(" "));
+    Vlab.Ended ended = LAB.run(commandLine.split(" "));
 
-      assertEquals(2, ended.exitCode(), ended.err());
-      assertEquals("", ended.out());
-      assertEquals(1, ended.err().lines().count(), ended.err());
-      assertTrue(ended.err().startsWith("vlab: "), ended.err());
-    }
+    assertEquals(2, ended.exitCode(), ended.err());
+    assertEquals("", ended.out());
+    assertEquals(1, ended.err().lines().count(), ended.err());
+    assertTrue(ended.err().startsWith("vlab: "), ended.err());
   }
 
   @Test

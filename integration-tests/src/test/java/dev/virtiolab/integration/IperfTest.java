@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,6 +30,8 @@ import tools.jackson.databind.json.JsonMapper;
  * (integration-tests/speed/iperf/compare); here it is that everything arrives.
  */
 class IperfTest {
+  @AutoClose static final WarmVlab LAB = new WarmVlab();
+
   /**
    * Frames that may be counted by one and not yet by the next: a ring of 64 full of them, the one
    * that the driver has taken out, and a batch that is being counted.
@@ -65,23 +68,21 @@ class IperfTest {
     arguments.addAll(List.of(way.strip().split(" +")));
     arguments.remove("");
     arguments.addAll(udp ? List.of("--", "-b", "20M", "-n", "2M") : List.of("--time", "1"));
-    try (Vlab vlab = Vlab.asMyself()) {
-      JsonNode report = json(vlab.run(arguments.toArray(String[]::new)));
+    JsonNode report = json(LAB.run(arguments.toArray(String[]::new)));
 
-      JsonNode end = report.at("/iperf3/end");
-      if (udp) {
-        long received = end.at("/sum/packets").asLong() - end.at("/sum/lost_packets").asLong();
-        assertTrue(received > 0, report::toString);
-        String far = way.contains("--reverse") ? "/path/client" : "/path/server";
-        assertTrue(report.at(far + "/to_host").asLong() >= received, report::toString);
-      } else {
-        // iperf3 ends with what is in two sockets and on the way, up to several MB.
-        assertTrue(end.at("/sum_received/bytes").asLong() > 1 << 20, report::toString);
-      }
-      assertEquals(platform.label(), report.at("/traffic/platform").asString());
-      assertNothingWasLostOnTheWay(report);
-      vlab.assertNothingLeft();
+    JsonNode end = report.at("/iperf3/end");
+    if (udp) {
+      long received = end.at("/sum/packets").asLong() - end.at("/sum/lost_packets").asLong();
+      assertTrue(received > 0, report::toString);
+      String far = way.contains("--reverse") ? "/path/client" : "/path/server";
+      assertTrue(report.at(far + "/to_host").asLong() >= received, report::toString);
+    } else {
+      // iperf3 ends with what is in two sockets and on the way, up to several MB.
+      assertTrue(end.at("/sum_received/bytes").asLong() > 1 << 20, report::toString);
     }
+    assertEquals(platform.label(), report.at("/traffic/platform").asString());
+    assertNothingWasLostOnTheWay(report);
+    LAB.assertNothingLeft();
   }
 
   /** Each count was made by somebody else: kernel's TAP, device, guest, and the other TAP. */
@@ -228,22 +229,18 @@ class IperfTest {
   @ParameterizedTest
   @ValueSource(strings = {"--nonsense", "-b", "-s"})
   void anOptionThatIperf3DoesNotTakeIsOneLine(String option) {
-    try (Vlab vlab = Vlab.asMyself()) {
-      assertOneLine(2, "vlab: iperf3: ", vlab.run("iperf", "--", option));
-      vlab.assertNothingLeft();
-    }
+    assertOneLine(2, "vlab: iperf3: ", LAB.run("iperf", "--", option));
+    LAB.assertNothingLeft();
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"--json", "--bidir"})
   void aClientThatFailsSaysWhyInOneLine(String option) {
-    try (Vlab vlab = Vlab.asMyself()) {
-      // Nobody here has that address.
-      Vlab.Ended ended = vlab.run("iperf", option, "--", "-B", "203.0.113.9");
+    // Nobody here has that address.
+    Vlab.Ended ended = LAB.run("iperf", option, "--", "-B", "203.0.113.9");
 
-      assertOneLine(1, "Cannot assign requested address", ended);
-      vlab.assertNothingLeft();
-    }
+    assertOneLine(1, "Cannot assign requested address", ended);
+    LAB.assertNothingLeft();
   }
 
   @Test

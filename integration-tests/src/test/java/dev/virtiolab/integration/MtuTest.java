@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +24,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** {@code --mtu}: jumbo frames, small ones, and VLAN tags, with the kernel at the far end. */
 class MtuTest {
+  @AutoClose static final WarmVlab LAB = new WarmVlab();
+
   /** Of IPv4 and ICMP. */
   private static final int HEADERS = 20 + 8;
 
@@ -42,23 +45,21 @@ class MtuTest {
   @MethodSource("everyPlatformAtTheEdges")
   @CsvSource({"pc, 68", "pc, 1501", "pc, 9216"})
   void whatFillsTheMtuCrossesInOnePieceBothWays(String platform, int mtu) {
-    try (Vlab vlab = Vlab.asMyself()) {
-      List<String> command =
-          new ArrayList<>(List.of("ping", "--json", "--platform", platform, "--count", "5"));
-      command.addAll(List.of("--mtu", Integer.toString(mtu)));
-      command.addAll(List.of("--size", Integer.toString(mtu - HEADERS)));
-      command.addAll(List.of("--", "-i", "0.01", "-M", "do"));
-      JsonNode report = json(vlab.run(command.toArray(String[]::new)));
+    List<String> command =
+        new ArrayList<>(List.of("ping", "--json", "--platform", platform, "--count", "5"));
+    command.addAll(List.of("--mtu", Integer.toString(mtu)));
+    command.addAll(List.of("--size", Integer.toString(mtu - HEADERS)));
+    command.addAll(List.of("--", "-i", "0.1", "-M", "do"));
+    JsonNode report = json(LAB.run(command.toArray(String[]::new)));
 
-      assertEquals(5, report.at("/ping/received").asInt(), report::toString);
-      JsonNode frames = report.at("/traffic/frames");
-      assertEquals(0, frames.at("/dropped").asLong(), report::toString);
-      // One frame to a request and one to a reply; ARP takes one or two.
-      for (String way : List.of("/to_guest", "/from_guest")) {
-        assertTrue(frames.at(way).asLong() <= 5 + 2, report::toString);
-      }
-      vlab.assertNothingLeft();
+    assertEquals(5, report.at("/ping/received").asInt(), report::toString);
+    JsonNode frames = report.at("/traffic/frames");
+    assertEquals(0, frames.at("/dropped").asLong(), report::toString);
+    // One frame to a request and one to a reply; ARP takes one or two.
+    for (String way : List.of("/to_guest", "/from_guest")) {
+      assertTrue(frames.at(way).asLong() <= 5 + 2, report::toString);
     }
+    LAB.assertNothingLeft();
   }
 
   /**
@@ -68,25 +69,23 @@ class MtuTest {
   @ParameterizedTest
   @CsvSource({"9000, 65507, 8", "1280, 65507, 53", "68, 5000, 105"})
   void aLargeDatagramIsCutToTheMtu(int mtu, int size, int frames) {
-    try (Vlab vlab = Vlab.asMyself()) {
-      JsonNode report =
-          json(
-              vlab.run(
-                  "ping",
-                  "--json",
-                  "--from",
-                  "guest",
-                  "--count",
-                  "1",
-                  "--size",
-                  Integer.toString(size),
-                  "--mtu",
-                  Integer.toString(mtu)));
-      assertEquals(1, report.at("/ping/received").asInt(), report::toString);
-      long sent = report.at("/traffic/frames/from_guest").asLong();
-      assertTrue(sent >= frames && sent <= frames + 2, report::toString);
-      vlab.assertNothingLeft();
-    }
+    JsonNode report =
+        json(
+            LAB.run(
+                "ping",
+                "--json",
+                "--from",
+                "guest",
+                "--count",
+                "1",
+                "--size",
+                Integer.toString(size),
+                "--mtu",
+                Integer.toString(mtu)));
+    assertEquals(1, report.at("/ping/received").asInt(), report::toString);
+    long sent = report.at("/traffic/frames/from_guest").asLong();
+    assertTrue(sent >= frames && sent <= frames + 2, report::toString);
+    LAB.assertNothingLeft();
   }
 
   @Test

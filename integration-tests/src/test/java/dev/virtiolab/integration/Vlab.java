@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,6 +49,9 @@ final class Vlab implements AutoCloseable {
   private final List<String> javaOptions = new ArrayList<>();
   private final List<String> hidden = new ArrayList<>();
   private Process process;
+
+  /** Whether the process is that of {@link Repeated}, and waits for the next command. */
+  private boolean waits;
 
   private Vlab(Path folder, Optional<String> tunMode) {
     this.folder = folder;
@@ -170,6 +174,43 @@ final class Vlab implements AutoCloseable {
   }
 
   Vlab start(String... arguments) {
+    return launch(Installation.classPath(), MAIN, arguments);
+  }
+
+  /** Starts {@link Repeated}, which waits for {@link #tell}. */
+  Vlab startRepeated() {
+    Path tests;
+    try {
+      tests = Path.of(Repeated.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+    waits = true;
+    return launch(Installation.classPath() + ":" + tests, Repeated.class.getName());
+  }
+
+  /** Writes a line to its standard input. */
+  void tell(String line) {
+    try {
+      process.getOutputStream().write((line + "\n").getBytes(StandardCharsets.UTF_8));
+      process.getOutputStream().flush();
+    } catch (IOException e) {
+      throw new AssertionError("it does not listen any more: " + text("stderr"), e);
+    }
+  }
+
+  /** Has {@link Repeated} end. */
+  Ended endRepeated() {
+    waits = false;
+    try {
+      process.getOutputStream().close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return await();
+  }
+
+  private Vlab launch(String classPath, String main, String... arguments) {
     List<String> command = new ArrayList<>();
     for (String program : hidden) {
       command.addAll(
@@ -210,7 +251,7 @@ final class Vlab implements AutoCloseable {
             "-Duser.home=" + folder.resolve("home"),
             "-Djna.tmpdir=" + folder.resolve("tmp")));
     command.addAll(javaOptions);
-    command.addAll(List.of("-cp", Installation.classPath(), MAIN));
+    command.addAll(List.of("-cp", classPath, main));
     command.addAll(List.of(arguments));
     try {
       ProcessBuilder builder =
@@ -484,11 +525,12 @@ final class Vlab implements AutoCloseable {
     assertTrue(added.isEmpty(), "interfaces left: " + added);
   }
 
-  /** Processes that were started in this run's folder: the lab, and its ping. */
+  /** Processes that were started in this run's folder: the lab unless it waits, and its ping. */
   private Set<String> processesInFolder() {
     Set<String> found = new TreeSet<>();
     Path cwd = folder.resolve("out");
     ProcessHandle.allProcesses()
+        .filter(handle -> !waits || handle.pid() != process.pid())
         .forEach(
             handle -> {
               try {

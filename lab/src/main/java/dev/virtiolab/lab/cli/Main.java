@@ -55,10 +55,7 @@ public final class Main implements Runnable {
 
   /** Runs one command and ends the process with its exit code. */
   public static void main(String[] arguments) {
-    // It speaks English, and its numbers are those that programs read, wherever it runs.
-    Locale.setDefault(Locale.ROOT);
-    // What the rooms log is one line on standard error, in the voice of the command line.
-    System.setProperty("java.util.logging.SimpleFormatter.format", "vlab: %5$s%n");
+    speakPlainly();
     CountDownLatch done = new CountDownLatch(1);
     Thread command = Thread.currentThread();
     Thread interrupter =
@@ -88,8 +85,16 @@ public final class Main implements Runnable {
     System.exit(exitCode);
   }
 
+  /** What holds for the whole process, before its first command. */
+  public static void speakPlainly() {
+    // It speaks English, and its numbers are those that programs read, wherever it runs.
+    Locale.setDefault(Locale.ROOT);
+    // What the rooms log is one line on standard error, in the voice of the command line.
+    System.setProperty("java.util.logging.SimpleFormatter.format", "vlab: %5$s%n");
+  }
+
   /** Runs one command; never ends the process. */
-  static int execute(String... arguments) {
+  public static int execute(String... arguments) {
     // Not System.out, which keeps it to itself when it cannot write.
     Writer out = new OutputStreamWriter(new StandardOutput(), System.out.charset());
     return execute(new PrintWriter(out, true), new PrintWriter(System.err, true), arguments);
