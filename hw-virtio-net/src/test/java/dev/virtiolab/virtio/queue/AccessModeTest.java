@@ -26,7 +26,7 @@ class AccessModeTest {
 
   @Test
   void usedIdxIsStoredByReleaseAndFollowedByAFullFence() throws IOException {
-    assertEquals(List.of("setRelease", "fullFence"), modes("publish"));
+    assertEquals(List.of("setRelease", "fullFence"), modes("storeUsedIndex"));
   }
 
   @Test
