@@ -49,7 +49,7 @@ class MtuTest {
         new ArrayList<>(List.of("ping", "--json", "--platform", platform, "--count", "5"));
     command.addAll(List.of("--mtu", Integer.toString(mtu)));
     command.addAll(List.of("--size", Integer.toString(mtu - HEADERS)));
-    command.addAll(List.of("--", "-i", "0.1", "-M", "do"));
+    command.addAll(List.of("--", "-i", "0.2", "-M", "do"));
     JsonNode report = json(LAB.run(command.toArray(String[]::new)));
 
     assertEquals(5, report.at("/ping/received").asInt(), report::toString);

@@ -59,7 +59,7 @@ class PingTest {
                 "--",
                 // ping waits for the last reply as long, and at a warm lab not much longer.
                 "-i",
-                "0.1"));
+                "0.2"));
 
     assertEquals(5, report.at("/ping/sent").asInt());
     assertEquals(5, report.at("/ping/received").asInt());

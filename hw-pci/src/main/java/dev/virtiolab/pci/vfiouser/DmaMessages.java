@@ -104,10 +104,9 @@ final class DmaMessages implements DmaWindow.Carrier {
 
   // ---- the server's thread
 
-  /** A client is there. */
+  /** A client is there; its {@link #limit} comes with its version. */
   synchronized void attach(Outlet to) {
     outlet = to;
-    maxBytes = DmaWindow.STAGING_BYTES;
     count = Count.UNKNOWN;
     writesUnanswered = 0;
     readsPutOff = 0;

@@ -179,6 +179,21 @@ class DmaMessagesTest {
     }
   }
 
+  /** QEMU may come after one that follows the text, and the other way round. */
+  @Test
+  void eachClientIsFoundOutForItself() {
+    for (MessagedRam.Layout layout :
+        List.of(MessagedRam.Layout.TEXT, MessagedRam.Layout.QEMU, MessagedRam.Layout.TEXT)) {
+      try (VfioUserClient client = client()) {
+        MessagedRam ram = new MessagedRam(client, layout, ANY_SIZE);
+        local.set(ValueLayout.JAVA_LONG, 0, 0x0102030405060708L);
+        assertEquals(DmaFault.NONE, serveDevice(client, ram, () -> write(8, 8)));
+        assertEquals(0x0102030405060708L, ram.bytes.getLong(8), layout.name());
+      }
+      served.awaitNoClient();
+    }
+  }
+
   @Test
   void aClientThatTakesNextToNothingIsRefused() {
     try (VfioUserClient client = VfioUserClient.connect(served.path)) {
