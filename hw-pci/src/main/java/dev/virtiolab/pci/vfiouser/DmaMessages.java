@@ -72,7 +72,10 @@ final class DmaMessages implements DmaWindow.Carrier {
   private int nextId;
 
   // What follows changes with this object's monitor held.
+
+  /** The client's, or the last one's, which takes nothing any more; a mapping is by a client. */
   private Outlet outlet;
+
   private int maxBytes;
   private Count count = Count.UNKNOWN;
 
@@ -115,11 +118,6 @@ final class DmaMessages implements DmaWindow.Carrier {
   /** The client takes no more than {@code bytes} in one message. */
   synchronized void limit(int bytes) {
     maxBytes = Math.min(bytes, DmaWindow.STAGING_BYTES);
-  }
-
-  /** The client is gone: nothing is sent any more. Who waits for it has to be put off next. */
-  synchronized void detach() {
-    outlet = null;
   }
 
   private void answer(Answer with) {
@@ -247,8 +245,7 @@ final class DmaMessages implements DmaWindow.Carrier {
       reading = request.id();
       answer = Answer.NONE;
     }
-    if (through == null
-        || !through.send(request.bytes(), HEADER_BYTES + VfioUserLayout.DMA_BYTES)) {
+    if (!through.send(request.bytes(), HEADER_BYTES + VfioUserLayout.DMA_BYTES)) {
       giveUp();
       return DmaFault.RETRY; // the client is gone, or will be
     }
@@ -281,9 +278,6 @@ final class DmaMessages implements DmaWindow.Carrier {
       Outlet through;
       synchronized (this) {
         through = outlet;
-        if (through == null) {
-          return; // nobody is there whose memory it would be
-        }
         MemorySegment.copy(from, offset, request.bytes(), HEADER_BYTES + count.dataAt, bytes);
         writesUnanswered++;
       }

@@ -281,7 +281,6 @@ public final class VfioUserServer implements AutoCloseable {
   }
 
   private void release() {
-    dma.detach();
     client.close();
     client = null;
     commands.forgetClient();
